@@ -1,0 +1,131 @@
+"""Background samples: loading, checking, and the per-pixel statistics of the empty scene.
+
+A *background sample* is one picture of the empty scene, captured by the user; the *clean plate* is
+the estimate made from all of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.engine.errors import SampleError
+
+MAX_SAMPLES = 16
+"""More samples than this bring nothing and slow down every capture."""
+
+NOISE_FLOOR = 2.0
+"""Smallest standard deviation (of 255) that a pixel is given: sensor noise and coding left after averaging."""
+
+ASPECT_TOLERANCE = 0.15
+"""Largest relative difference in aspect between sample and frame; rounding to the network's size makes some."""
+
+
+@dataclass(frozen=True)
+class Plate:
+    """The clean plate at one size.
+
+    Attributes:
+        mean: the empty scene, float32 [H, W, 3] BGR, 0..255, in the newest sample's exposure.
+        noise: standard deviation over the samples, float32 [H, W, 3], 0..255, at least `NOISE_FLOOR`.
+    """
+
+    mean: NDArray[np.float32]
+    noise: NDArray[np.float32]
+
+
+class BackgroundSamples:
+    """A checked set of 0 to 16 background samples, with statistics at any frame size.
+
+    Args:
+        images: uint8 [H, W, 3] BGR each, any size, one aspect; the newest last.
+
+    Raises:
+        SampleError: too many samples, or one is not an 8-bit BGR picture.
+    """
+
+    def __init__(self, images: Sequence[NDArray[np.uint8]] = ()) -> None:
+        if len(images) > MAX_SAMPLES:
+            raise SampleError(f"{len(images)} background samples were given; keep at most {MAX_SAMPLES}.")
+        for image in images:
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+                raise SampleError(
+                    f"A background sample has shape {image.shape} and type {image.dtype}; "
+                    "give 8-bit BGR pictures."
+                )
+        self._images = [np.array(image) for image in images]
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def resized(self, width: int, height: int) -> list[NDArray[np.uint8]]:
+        """The samples at a frame's size.
+
+        Raises:
+            SampleError: a sample has another aspect than the frame.
+        """
+        for image in self._images:
+            aspect = image.shape[1] / image.shape[0]
+            if abs(aspect / (width / height) - 1) > ASPECT_TOLERANCE:
+                raise SampleError(
+                    f"A background sample of {image.shape[1]}x{image.shape[0]} does not fit a video of "
+                    f"{width}x{height}. Capture the background again."
+                )
+        return [resize_sample(image, width, height) for image in self._images]
+
+    def plate(self, width: int, height: int) -> Plate:
+        """The clean plate at a frame's size.
+
+        Raises:
+            SampleError: there is no sample, or one has another aspect than the frame.
+        """
+        if not self._images:
+            raise SampleError("There is no background sample. Capture the background first.")
+        return plate_of(self.resized(width, height))
+
+
+def plate_of(samples: Sequence[NDArray[np.uint8]]) -> Plate:
+    """Mean and noise over samples of one size, after bringing them to the newest one's exposure."""
+    reference = samples[-1].astype(np.float32)
+    aligned = [reference]
+    for sample in samples[:-1]:
+        picture = sample.astype(np.float32)
+        gain = np.median((reference + 8) / (picture + 8), axis=(0, 1))
+        aligned.append((picture * gain).astype(np.float32))
+    stack = np.stack(aligned)
+    noise = np.maximum(stack.std(axis=0), NOISE_FLOOR)
+    return Plate(stack.mean(axis=0), noise.astype(np.float32))
+
+
+def resize_sample(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Resize without aliasing: by area when shrinking, linearly when growing."""
+    shrinks = width < image.shape[1]
+    resized = cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    return resized.astype(np.uint8, copy=False)
+
+
+def load_sample(path: Path) -> NDArray[np.uint8]:
+    """Read a sample file.
+
+    Returns:
+        uint8 [H, W, 3] BGR.
+
+    Raises:
+        SampleError: the file is missing or no picture.
+    """
+    try:
+        # imread cannot open non-ASCII paths on Windows, and prints instead of raising.
+        data = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error) as error:
+        raise SampleError(
+            f"The background sample {path} cannot be read ({error}). Capture it again."
+        ) from error
+    if image is None:
+        raise SampleError(f"The background sample {path} is not a picture. Capture it again.")
+    return image.astype(np.uint8, copy=False)
