@@ -1,8 +1,8 @@
 """Where the installer, the filter and the worker find one another.
 
-    place           Linux                                   Windows                     macOS
-    config_folder   $XDG_CONFIG_HOME or ~/.config           %APPDATA%                   ~/Library/Application Support
-    log_folder      $XDG_STATE_HOME or ~/.local/state       %LOCALAPPDATA%              ~/Library/Logs
+                    Linux                                Windows           macOS
+    config_folder   $XDG_CONFIG_HOME or ~/.config        %APPDATA%         ~/Library/Application Support
+    log_folder      $XDG_STATE_HOME or ~/.local/state    %LOCALAPPDATA%    ~/Library/Logs
 
 each with `cleanplate` below it. The install record is `install.json` in the config folder:
 
@@ -59,9 +59,7 @@ def read_install_record() -> InstallRecord:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise NotInstalledError(
-            f"Clean Plate's worker is not installed ({path} is missing). {_ADVICE}"
-        ) from error
+        raise NotInstalledError(f"The worker is not installed: {path} is missing. {_ADVICE}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise NotInstalledError(f"{path} cannot be read: {error}. {_ADVICE}") from error
     if not _is_record(record):

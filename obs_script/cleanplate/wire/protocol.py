@@ -5,19 +5,21 @@ This docstring is the specification. The constants below are its numbers, `ring`
 
 Contract
 --------
-There is one segment, one filter and, at any one time, one worker. The *filter* writes the frame ring and the control
-block; the *worker* writes the matte ring, the status block and the counters. Each reads what the other writes. No
-place in the segment has two writers, there are no locks, and nobody ever waits: the newest picture wins, and a reader
-that was too slow sees that its copy is torn and drops it.
+There is one segment, one filter and, at any one time, one worker. The *filter* writes the frame ring and
+the control block; the *worker* writes the matte ring, the status block and the counters. Each reads what
+the other writes. No place in the segment has two writers, there are no locks, and nobody ever waits: the
+newest picture wins, and a reader that was too slow sees that its copy is torn and drops it.
 
-A wake-up pipe goes with the segment: the worker's standard input. The filter writes one byte (its value means
-nothing) after each frame that it publishes and after each control block that it writes. End of file on that pipe
-means that the filter is gone; the worker exits at once and leaves the segment to be removed by the next filter.
+A wake-up pipe goes with the segment: the worker's standard input. The filter writes one byte (its value
+means nothing) after each frame that it publishes and after each control block that it writes. End of file
+on that pipe means that the filter is gone; the worker exits at once and leaves the segment to be removed by
+the next filter.
 
 Layout
 ------
-Everything is little-endian and of fixed width; `u64` fields lie at multiples of 8, all else at multiples of its own
-size, every region, slot and payload at a multiple of 64 bytes (a cache line). Bytes not named are zero and ignored.
+Everything is little-endian and of fixed width; `u64` fields lie at multiples of 8, all else at multiples of
+its own size, every region, slot and payload at a multiple of 64 bytes (a cache line). Bytes not named are
+zero and ignored.
 
     offset      size        region      written by
     0           192         header      filter, once, before the worker starts
@@ -38,12 +40,12 @@ Header:
                 u64 offset (bytes from the start of the segment), u64 size (bytes),
                 u32 slot count, u32 slot stride (bytes from slot to slot; a region without slots is one slot)
 
-The table is for people and foreign tools. Our reader demands the very bytes of its own version and then uses its own
-constants, so a table that is changed later leads nobody out of bounds.
+The table is for people and foreign tools. Our reader demands the very bytes of its own version and then
+uses its own constants, so a table that is changed later leads nobody out of bounds.
 
 Counters:
 
-    0   u64     heartbeat_ns    the worker's monotonic clock (nanoseconds), at least every 250 ms while it runs
+    0   u64     heartbeat_ns    the worker's monotonic clock (nanoseconds), see Heartbeat
     8   u64     frame_taken     frame_id of the frame that the worker took last
     16  u64     mattes_made     mattes published since the worker started
     24  u64     frames_dropped  frames that were published but never taken, since the worker started
@@ -52,71 +54,85 @@ Block (control and status):
 
     0   u64     sequence        even: complete; odd: being written; 0: never written
     8   u32     length          bytes of text, at most 8192
-    64  8192    text            one JSON object, UTF-8 (lone surrogates, which undecodable file names bring, are
-                                passed as three bytes each)
+    64  8192    text            one JSON object, UTF-8; a lone surrogate (undecodable file names have them) is
+                                passed as three bytes
 
 Ring slot (frames and mattes):
 
-    0   u64     sequence        0: never, or being written; else the number of the picture in its ring, from 1 up
-    8   u64     frame_id        the filter's number of the frame; a matte bears that of its frame
-    16  u64     timestamp_ns    the filter's monotonic clock at the frame (nanoseconds); a matte bears its frame's
-    24  u32     generation      the filter's stream generation: a change means that the frames before and after do not
-                                belong together (resize, reset); a matte bears its frame's
+    0   u64     sequence        0: never, or being written; else the picture's number in its ring
+    8   u64     frame_id        the filter's number of the frame
+    16  u64     timestamp_ns    the filter's monotonic clock at the frame (nanoseconds)
+    24  u32     generation      the filter's stream generation: a change means that the frames before and after
+                                do not belong together (resize, reset)
     28  u32     width           pixels, 1..1024
     32  u32     height          pixels, 1..1024
     36  u32     stride          bytes from row to row, at least width x bytes per pixel
     40  u32     flags           0; a reader ignores bits that it does not know
-    44  3 x f32 gain            blue, green, red, each above 0 and at most 16: multiply the clean plate by it to get
-                                the present exposure; 1 in frames
+    44  3 x f32 gain            blue, green, red, each above 0 and at most 16: multiply the clean plate by it
+                                to get the present exposure; 1 in frames
     64          payload         rows from top to bottom; frames B, G, R, A bytes, mattes one byte of alpha
                                 (0 background, 255 person)
 
-stride x height never exceeds the payload's capacity: 2 MiB in frames, 512 KiB in mattes.
+stride x height never exceeds the payload's capacity: 2 MiB in frames, 512 KiB in mattes. A matte bears the
+frame_id, timestamp and generation of the frame that it was made from, and has its width and height.
+
+Heartbeat
+---------
+A worker that is well writes the time at least every 250 ms, with frames or without. It does not while it
+loads a model or encodes samples: it says "loading" in its status before it begins. The clock is
+`time.monotonic_ns`, which the processes of one machine share (CLOCK_MONOTONIC, QueryPerformanceCounter,
+mach_absolute_time).
 
 Sequences
 ---------
-A ring's writer takes its slots in turn. It sets the slot's sequence to 0, writes payload and header, and then writes
-the next sequence number. Sequences in a ring only grow, also from one worker to the next one on the same segment: a
-new writer goes on from the highest that it finds. A reader looks for the highest sequence above the last one it saw,
-checks the header, copies the payload and reads the sequence again; when that has changed, the copy is torn. The
-writer comes back to a slot after three other pictures, so a reader has about three frame times for its copy.
+A ring's writer takes its slots in turn. It sets the slot's sequence to 0, writes payload and header, and
+then writes the next sequence number. Sequences in a ring only grow, also from one worker to the next one on
+the same segment: a new writer goes on from the highest that it finds. A reader looks for the highest
+sequence above the last one it saw, checks the header, copies the payload and reads the sequence again; when
+that has changed, the copy is torn. The writer comes back to a slot after three other pictures, so a reader
+has about three frame times for its copy.
 
-Values above 2**63 - 1 are garbage and read as 0. (At a thousand pictures a second a ring reaches them in 292 million
-years.)
+Values above 2**63 - 1 are garbage and read as 0. (At a thousand pictures a second a ring reaches them in
+292 million years.)
 
 Memory ordering
 ---------------
-What must hold: whoever sees a sequence number sees all that was written before it, and whoever sees any byte of the
-next picture then sees that the sequence has changed.
+What must hold: whoever sees a sequence number sees all that was written before it, and whoever sees any
+byte of the next picture then sees that the sequence has changed.
 
-* A sequence is read and written as one aligned 8-byte access, which x86-64 and ARM64 make in one piece. CPython does
-  it so for an item of a `memoryview` of format "Q" (a `memcpy` of constant size). It does *not* for
-  `struct.pack_into`, which fills its target with zeros first; hence the counters too are written as items.
-* x86-64 keeps stores in order and loads in order (TSO), which is all that is needed. The one exception, streaming
-  stores in a large `memcpy`, is fenced by the C library before it returns.
-* ARM64 keeps neither. There the writer needs a barrier after it marks the slot and one before it publishes, the
-  reader one after the first look at the sequence and one before the second. Python has no fence, but it has locks,
-  and POSIX (XBD 4.12) demands that locking and unlocking synchronise memory. `ring` releases and retakes a private
-  lock at these four points. On ARM64 that is a store-release followed by a load-acquire, which that architecture
-  keeps in order with each other and with what lies around them; Windows' locks are the same instructions. This
-  costs some 50 ns each, so it is done everywhere rather than by architecture.
-* In the frame direction the wake-up pipe is a second barrier: a frame is complete for whoever has read its byte from
-  the pipe. It is not enough alone, because the worker may come upon a newer frame whose byte it has not read yet. In
-  the matte direction there is no pipe: it rests on the lock, and on the sequence being read again.
+* A sequence is read and written as one aligned 8-byte access, which x86-64 and ARM64 make in one piece.
+  CPython does it so for an item of a `memoryview` of format "Q" (a `memcpy` of constant size). It does
+  *not* for `struct.pack_into`, which fills its target with zeros first; hence the counters too are written
+  as items.
+* x86-64 keeps stores in order and loads in order (TSO), which is all that is needed. The one exception,
+  streaming stores in a large `memcpy`, is fenced by the C library before it returns.
+* ARM64 keeps neither. There the writer needs a barrier after it marks the slot and one before it publishes,
+  the reader one after the first look at the sequence and one before the second. Python has no fence, but it
+  has locks, and POSIX (XBD 4.12) demands that locking and unlocking synchronise memory. `ring` releases and
+  retakes a private lock at these four points. On ARM64 that is a store-release followed by a load-acquire,
+  which that architecture keeps in order with each other and with what lies around them; Windows' locks are
+  the same instructions. This costs some 50 ns each, so it is done everywhere rather than by architecture.
+* In the frame direction the wake-up pipe is a second barrier: a frame is complete for whoever has read its
+  byte from the pipe. It is not enough alone, because the worker may come upon a newer frame whose byte it
+  has not read yet. In the matte direction there is no pipe: it rests on the lock, and on the sequence being
+  read again.
 
-Checksums of the payloads would catch a torn picture too, but cost a pass over every picture on OBS' graphics thread.
+Checksums of the payloads would catch a torn picture too, but cost a pass over every picture on OBS'
+graphics thread.
 
 Invariants
 ----------
-Every value read is hostile, for the other process may be of another version, or dying, or broken. Sizes, strides and
-lengths are copied out of the segment once, checked, and only the checked copy is used; offsets are never taken from
-the segment. No content of the segment makes a reader raise, or touch memory outside the segment.
+Every value read is hostile, for the other process may be of another version, or dying, or broken. Sizes,
+strides and lengths are copied out of the segment once, checked, and only the checked copy is used; offsets
+are never taken from the segment. No content of the segment makes a reader raise, or touch memory outside
+the segment.
 
 Caveats
 -------
-* The other process can write at any time: what was checked in place may change. Payloads must be copied out, then
-  `Ring.still` asked, then used.
-* Who can write the segment can lie about the picture, though not more: it is protected by the user's account alone.
+* The other process can write at any time: what was checked in place may change. Payloads must be copied
+  out, then `Ring.still` asked, then used.
+* Who can write the segment can lie about the picture, though not more: it is protected by the user's
+  account alone.
 * A file that is made shorter under a mapping ends both processes with a bus error. Nobody but the user can.
 """
 

@@ -1,10 +1,11 @@
 """Reads and writes the segment that `protocol` specifies, over any writable buffer.
 
-What comes out of the buffer is hostile. Reader methods (`Ring.newest`, `Ring.still`, `Block.read`, the counters)
-return None or False for whatever they cannot trust; they never raise and never leave the buffer.
+What comes out of the buffer is hostile. Reader methods (`Ring.newest`, `Ring.still`, `Block.read`, the
+counters) return None or False for whatever they cannot trust; they never raise and never leave the buffer.
 """
 
 import json
+import struct
 import sys
 import threading
 from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
@@ -57,7 +58,7 @@ class Picture(NamedTuple):
 
 
 class _Fence:
-    """A memory barrier: what the thread did before `pass_` is done, for other processes, before what follows.
+    """A memory barrier: for other processes too, what a thread did before the call comes before what follows.
 
     See "Memory ordering" in `protocol`. Each object serves one thread at a time.
     """
@@ -66,13 +67,13 @@ class _Fence:
         self._lock = threading.Lock()
         self._lock.acquire()
 
-    def pass_(self) -> None:
+    def __call__(self) -> None:
         self._lock.release()
         self._lock.acquire()
 
 
 class Ring:
-    """The slots of one direction: `begin` and `publish` for its one writer, `newest` and `still` for its reader."""
+    """The slots of one direction: one writer calls `begin` and `publish`, one reader `newest` and `still`."""
 
     def __init__(
         self, buffer: memoryview, words: memoryview, offset: int, slot_bytes: int, pixel_bytes: int
@@ -83,7 +84,8 @@ class Ring:
         self._pixel_bytes = pixel_bytes
         self._starts = tuple(offset + slot * slot_bytes for slot in range(protocol.SLOTS))
         self._fence = _Fence()
-        self._writing: Optional[int] = None  # which slot; None until this object writes for the first time
+        self._next: Optional[int] = None  # the slot to write next; None until this object first writes
+        self._begun: Optional[int] = None  # where the slot that is being written starts
         self._published = 0
 
     def fits(self, width: int, height: int, stride: int) -> bool:
@@ -103,11 +105,11 @@ class Ring:
         Returns:
             Where the payload goes, bytes from the start of the segment. Ask `fits` before writing it.
         """
-        if self._writing is None:
-            self._resume()
-        start = self._starts[self._writing or 0]
+        if self._next is None:
+            self._next = self._resume()
+        self._begun = start = self._starts[self._next]
         self._words[start >> 3] = 0
-        self._fence.pass_()
+        self._fence()
         return start + protocol.SLOT_HEADER_BYTES
 
     def publish(self, info: SlotInfo) -> int:
@@ -117,23 +119,25 @@ class Ring:
             The picture's sequence.
 
         Raises:
-            PictureError: The picture does not fit, its gain is out of range, or `begin` was not called; nothing is
-                published.
+            PictureError: The picture does not fit, its gain is out of range, or there was no `begin`; nothing
+                is published.
         """
-        if (
-            self._writing is None
-            or not self.fits(info.width, info.height, info.stride)
-            or not _sane(info.gain)
-        ):
-            raise PictureError(
-                f"The ring takes no picture {info}: call begin() first, and keep to the limits in wire/protocol.py."
+        start = self._begun
+        if start is None or self._next is None:
+            raise PictureError("Nothing to publish: call begin() before each publish().")
+        if not self.fits(info.width, info.height, info.stride) or not _sane(info.gain):
+            raise PictureError(f"The ring cannot take {info}: keep to the limits in wire/protocol.py.")
+        try:
+            protocol.SLOT_INFO.pack_into(
+                self._buffer, start + protocol.SEQUENCE_BYTES, *info[:-1], *info.gain
             )
-        start = self._starts[self._writing]
-        protocol.SLOT_INFO.pack_into(self._buffer, start + protocol.SEQUENCE_BYTES, *info[:-1], *info.gain)
-        self._fence.pass_()
+        except struct.error as error:
+            raise PictureError(f"The ring cannot take {info}: {error}.") from error
+        self._fence()
         self._published = self._published + 1 if self._published < protocol.MAX_SEQUENCE else 1
         self._words[start >> 3] = self._published
-        self._writing = (self._writing + 1) % protocol.SLOTS
+        self._next = (self._next + 1) % protocol.SLOTS
+        self._begun = None
         return self._published
 
     def newest(self, after: int) -> Optional[Picture]:
@@ -155,10 +159,10 @@ class Ring:
         ]
         if not found:
             return None
-        self._fence.pass_()
+        self._fence()
         for sequence, start in sorted(found, reverse=True):
             fields = protocol.SLOT_INFO.unpack_from(self._buffer, start + protocol.SEQUENCE_BYTES)
-            info = SlotInfo(*fields[:7], gain=fields[7:])
+            info = SlotInfo._make((*fields[:7], fields[7:]))
             if self.fits(info.width, info.height, info.stride) and _sane(info.gain):
                 offset = start + protocol.SLOT_HEADER_BYTES
                 picture = Picture(sequence, info, offset, info.stride * info.height)
@@ -171,7 +175,7 @@ class Ring:
 
         Ask after copying it: False means that the copy is torn.
         """
-        self._fence.pass_()
+        self._fence()
         return bool(self._words[(picture.offset - protocol.SLOT_HEADER_BYTES) >> 3] == picture.sequence)
 
     def clear(self) -> None:
@@ -179,12 +183,12 @@ class Ring:
         for start in self._starts:
             self._words[start >> 3] = 0
 
-    def _resume(self) -> None:
-        """Goes on where the last writer of this ring, perhaps another process, ended."""
+    def _resume(self) -> int:
+        """Goes on where the last writer, perhaps another process, ended; returns the oldest slot."""
         sequences = [self._words[start >> 3] for start in self._starts]
         sane = [sequence if sequence <= protocol.MAX_SEQUENCE else 0 for sequence in sequences]
         self._published = max(sane)
-        self._writing = sane.index(min(sane))
+        return sane.index(min(sane))
 
 
 class Block:
@@ -215,10 +219,10 @@ class Block:
             )
         being_written = (self._words[self._word] | 1) & protocol.MAX_SEQUENCE
         self._words[self._word] = being_written
-        self._fence.pass_()
+        self._fence()
         protocol.BLOCK_LENGTH.pack_into(self._buffer, self._length, len(text))
         self._buffer[self._text : self._text + len(text)] = text
-        self._fence.pass_()
+        self._fence()
         self._words[self._word] = being_written + 1 if being_written < protocol.MAX_SEQUENCE else 2
 
     def read(self, after: int) -> Optional[Tuple[int, Dict[str, Any]]]:
@@ -235,12 +239,12 @@ class Block:
         sequence = self._words[self._word]
         if sequence in (0, after) or sequence % 2:
             return None
-        self._fence.pass_()
+        self._fence()
         (length,) = protocol.BLOCK_LENGTH.unpack_from(self._buffer, self._length)
         if length > protocol.BLOCK_BYTES:
             return None
         text = bytes(self._buffer[self._text : self._text + length])
-        self._fence.pass_()
+        self._fence()
         if self._words[self._word] != sequence:
             return None
         try:
@@ -309,7 +313,7 @@ class Channel:
             raise LayoutError("This memory is no Clean Plate segment: pass the name that the filter gives.")
         if version != protocol.VERSION:
             raise LayoutError(
-                f"The filter speaks version {version} of the protocol, this worker version {protocol.VERSION}: "
+                f"The filter speaks version {version} of the protocol, this worker {protocol.VERSION}: "
                 "run the installer again, so that both are of one release."
             )
         if view[: protocol.HEADER_BYTES] != protocol.header_bytes():

@@ -6,21 +6,26 @@
     segment = Segment.open(name)                # in the worker
     channel = Channel.attach(segment.buffer)
 
-`multiprocessing.shared_memory` is no choice: its resource tracker starts `sys.executable`, which inside OBS is OBS.
+`multiprocessing.shared_memory` is no choice: its resource tracker starts `sys.executable`, which inside OBS
+is OBS or a wrong binary.
 
-The creator's process id is part of the name, so that `create` finds and removes what dead processes left.
+The creator's process id is part of the name, so that `create` can remove what dead processes left behind.
 """
 
 import contextlib
 import ctypes
-import importlib
 import mmap
 import os
 import secrets
 import sys
-from typing import Any, Optional
+from typing import Optional
 
 from cleanplate.wire import protocol
+
+if sys.platform == "win32":
+    from cleanplate.wire import segment_windows as system
+else:
+    from cleanplate.wire import segment_posix as system
 
 NAME_PREFIX = "cleanplate-"
 
@@ -51,7 +56,6 @@ class Segment:
         Raises:
             SegmentError: There is no memory or no place for it, or the name is taken.
         """
-        system = _system()
         system.sweep(NAME_PREFIX)
         name = path or system.place(f"{NAME_PREFIX}{os.getpid()}-{secrets.token_hex(8)}")
         return cls(name, system.create(name, protocol.SEGMENT_BYTES))
@@ -63,7 +67,7 @@ class Segment:
         Raises:
             SegmentError: There is none of this name, or it is not one of ours.
         """
-        return cls(name, _system().open(name, protocol.SEGMENT_BYTES))
+        return cls(name, system.open(name, protocol.SEGMENT_BYTES))
 
     def close(self) -> None:
         """Unmaps the segment here; views that are still held elsewhere keep the memory until they go."""
@@ -73,11 +77,4 @@ class Segment:
 
     def unlink(self) -> None:
         """Removes the name, so that nobody can open the segment any more; does nothing where that is done."""
-        _system().unlink(self.name)
-
-
-def _system() -> Any:
-    """Returns the module for this operating system; imported late because neither can be on the other."""
-    return importlib.import_module(
-        "cleanplate.wire.segment_windows" if sys.platform == "win32" else "cleanplate.wire.segment_posix"
-    )
+        system.unlink(self.name)

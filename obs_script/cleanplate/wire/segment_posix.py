@@ -1,4 +1,8 @@
-"""Shared memory on Linux and macOS: a mapped file that only its user can open."""
+"""Shared memory on Linux and macOS: a mapped file that only its user can open.
+
+Linux keeps it in memory. macOS has no such folder, so there it is a file in the user's private temporary
+folder, which the system may write to disk from time to time until it is removed.
+"""
 
 import contextlib
 import mmap
@@ -12,7 +16,7 @@ from cleanplate.wire.protocol import SegmentError
 
 assert sys.platform != "win32"
 
-_SHM_FOLDER = Path("/dev/shm")  # memory, not disk; Linux only
+_SHM_FOLDER = Path("/dev/shm")  # noqa: S108 - files there get unguessable names and O_EXCL
 _CHUNK = bytes(1024 * 1024)
 
 
@@ -74,7 +78,7 @@ def open(name: str, size: int) -> mmap.mmap:  # noqa: A001 - reads as segment_po
 def unlink(name: str) -> None:
     """Removes the file if it is there."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(name)
+        Path(name).unlink()
 
 
 def sweep(prefix: str) -> None:

@@ -1,4 +1,4 @@
-"""Shared memory on Windows: a named mapping backed by the page file; it goes with the last process that maps it."""
+"""Shared memory on Windows: a named mapping of page-file memory, which goes with its last process."""
 
 import mmap
 import sys
@@ -26,7 +26,7 @@ def create(name: str, size: int) -> mmap.mmap:
 
 
 def open(name: str, size: int) -> mmap.mmap:  # noqa: A001 - reads as segment_windows.open
-    """Maps what has this name; where nothing has, Windows makes a mapping of zeros, which is no valid segment.
+    """Maps what has this name; where nothing has, Windows makes it, of zeros, which is no valid segment.
 
     Raises:
         SegmentError: It is smaller than `size`, or belongs to another user.
@@ -46,6 +46,4 @@ def _map(name: str, size: int) -> mmap.mmap:
     try:
         return mmap.mmap(-1, size, tagname=name)
     except OSError as error:
-        raise SegmentError(
-            f"No shared memory {name}: {error}. Close other programs and try again."
-        ) from error
+        raise SegmentError(f"No shared memory {name}: {error}. Close other programs.") from error
