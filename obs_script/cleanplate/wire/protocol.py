@@ -62,7 +62,7 @@ Ring slot (frames and mattes):
     0   u64     sequence        0: never, or being written; else the picture's number in its ring
     8   u64     frame_id        the filter's number of the frame
     16  u64     timestamp_ns    the filter's monotonic clock at the frame (nanoseconds)
-    24  u32     generation      the filter's stream generation: a change means that the frames before and after
+    24  u32     generation      the filter's stream generation: a change means that frames before and after it
                                 do not belong together (resize, reset)
     28  u32     width           pixels, 1..1024
     32  u32     height          pixels, 1..1024
