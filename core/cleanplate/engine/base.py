@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.engine import refine
-from cleanplate.engine.errors import FrameError
+from cleanplate.engine.errors import FrameError, SamplesNeededError
 from cleanplate.engine.samples import BackgroundSamples
 
 DEFAULT_AREA = 512 * 288
@@ -50,6 +50,15 @@ class Result:
     foreground_colour: NDArray[np.float32] | None = None
 
 
+@dataclass(frozen=True)
+class Matte:
+    """An engine's own matte of a frame, before what all engines share; fields as in `Result`."""
+
+    alpha: NDArray[np.float32]
+    gain: tuple[float, float, float]
+    foreground_colour: NDArray[np.float32] | None = None
+
+
 class Stream(ABC):
     """The state of one video: previous mattes, exposure, recurrent states.
 
@@ -58,11 +67,13 @@ class Stream(ABC):
         shift: pixels at 512 wide by which the matte's edge is moved, + outwards.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: "Engine") -> None:
         self.smoothing = 0.0
         self.shift = 0.0
-        self._smoother = refine.TemporalSmoother()
+        self._engine = engine
+        self._samples: BackgroundSamples | None = None
         self._size = (0, 0)
+        self.reset()
 
     def process(self, frame: NDArray[np.uint8]) -> Result:
         """Make the matte of the next frame.
@@ -76,20 +87,34 @@ class Stream(ABC):
             SampleError: the samples do not fit the frame.
         """
         bgr = _as_bgr(frame)
-        if bgr.shape[:2] != self._size:
-            self.reset()
-            self._size = bgr.shape[:2]
-        result = self._matte(bgr)
-        alpha = self._smoother.smooth(result.alpha, bgr, self.smoothing)
+        self._follow(width=bgr.shape[1], height=bgr.shape[0])
+        matte = self._matte(bgr)
+        alpha = self._smoother.smooth(matte.alpha, bgr, self.smoothing)
         alpha = refine.shift_edge(alpha, self.shift * bgr.shape[1] / 512)
-        return Result(alpha, result.gain, result.drift, result.foreground_colour)
+        return Result(alpha, matte.gain, None, matte.foreground_colour)
 
     def reset(self) -> None:
         """Forget the past: the next frame is the first."""
         self._smoother = refine.TemporalSmoother()
 
+    def _follow(self, *, width: int, height: int) -> None:
+        """Take up new samples or a new frame size."""
+        samples = self._engine.samples
+        if self._engine.needs_samples and not len(samples):
+            raise SamplesNeededError("There is no background sample. Capture the background first.")
+        if (width, height) != self._size:
+            self.reset()
+        if (width, height) != self._size or samples is not self._samples:
+            self._samples = None  # so that a failure is met again with the next frame
+            self._prepare(samples, width, height)
+            self._size, self._samples = (width, height), samples
+
     @abstractmethod
-    def _matte(self, bgr: NDArray[np.uint8]) -> Result:
+    def _prepare(self, samples: BackgroundSamples, width: int, height: int) -> None:
+        """Compute what depends on the samples and the frame size alone."""
+
+    @abstractmethod
+    def _matte(self, bgr: NDArray[np.uint8]) -> Matte:
         """The engine's own matte, before smoothing and shift."""
 
 
@@ -110,6 +135,9 @@ class Engine(ABC):
     area: int = DEFAULT_AREA
     multiple: int = DEFAULT_MULTIPLE
 
+    def __init__(self) -> None:
+        self.samples = BackgroundSamples()
+
     def input_size(self, width: int, height: int) -> tuple[int, int]:
         """The size (width, height) to which a video should be scaled: about `area`, aspect kept."""
         scale = sqrt(self.area / (width * height))
@@ -127,10 +155,7 @@ class Engine(ABC):
         Raises:
             SampleError: too many, or not of that form; the former samples stay in use.
         """
-        self._use_samples(BackgroundSamples(samples))
-
-    @abstractmethod
-    def _use_samples(self, samples: BackgroundSamples) -> None: ...
+        self.samples = BackgroundSamples(samples)
 
     @abstractmethod
     def stream(self) -> Stream:

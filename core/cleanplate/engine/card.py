@@ -153,8 +153,23 @@ class _Reader:
     """Turns a card's JSON into a `Card`; every complaint names the card and the key."""
 
     KEYS = frozenset(
-        "schema name title role graph encoder input max_samples ranges features states "
-        "foreground licence training quality".split()
+        {
+            "schema",
+            "name",
+            "title",
+            "role",
+            "graph",
+            "encoder",
+            "input",
+            "max_samples",
+            "ranges",
+            "features",
+            "states",
+            "foreground",
+            "licence",
+            "training",
+            "quality",
+        }
     )
     DIMENSION = re.compile(r"N|[HW](/[1-9][0-9]*)?")
 

@@ -1,41 +1,81 @@
 """The engines by name: what the worker, the command line and the evaluation start from.
 
+```
 engine = create_engine("difference")
 engine.set_samples([plate])             # uint8 [H, W, 3] BGR, any size
 stream = engine.stream()
 result = stream.process(frame)          # uint8 [H, W, 3] BGR or [H, W, 4] BGRA
 result.alpha                            # float32 [H, W], 0..1
+```
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from cleanplate.engine.base import Engine
+from cleanplate.engine.card import Card, read_card
 from cleanplate.engine.difference import DifferenceEngine
 from cleanplate.engine.errors import UnknownModelError
+from cleanplate.engine.providers import CPU
+from cleanplate.engine.session import OnnxEngine
+
+AUTO = "auto"
 
 
 def create_engine(
-    name: str, *, provider: str = "auto", models: Sequence[Path] = (), threads: int | None = None
+    name: str, *, provider: str = AUTO, models: Sequence[Path] = (), threads: int | None = None
 ) -> Engine:
     """Make an engine.
 
     Args:
-        name: `difference`, a model's name, or `auto`.
-        provider: `auto` or the one to use.
-        models: folders with models and their cards.
-        threads: threads for the computation, None for as many as there are cores.
+        name: `difference`, the name of a model in `models`, or `auto`: the model with the role `quality` where
+            a GPU runs it, the one with the role `fast` where not, `difference` where there is neither.
+        provider: `auto`, or one of `cleanplate.engine.providers.PROVIDERS`; the CPU stands in where it fails.
+        models: folders with models and their cards; the first folder that has a name wins.
+        threads: CPU threads of the network, None for ONNX Runtime's choice.
 
     Raises:
         UnknownModelError: there is no model of that name.
+        CardError: the model's card is malformed or does not fit its files.
+        ProviderError: the provider is unknown, or none could load the model.
     """
-    if name in ("difference", "auto"):
+    cards = _card_paths(models)
+    if name == AUTO:
+        return _best_engine(list(cards.values()), provider, threads)
+    if name == DifferenceEngine.name:
         return DifferenceEngine()
-    raise UnknownModelError(
-        f"There is no model named {name}. Choose one of: {', '.join(available_models(models))}."
-    )
+    if name not in cards:
+        names = ", ".join(available_models(models))
+        raise UnknownModelError(f"There is no model named {name}. Choose one of: {names}.")
+    return OnnxEngine(cards[name], provider=provider, threads=threads)
 
 
 def available_models(folders: Sequence[Path]) -> list[str]:
-    """Names that `create_engine` takes: `difference` and the models with a card in the folders."""
-    return ["difference"]
+    """Names that `create_engine` takes beside `auto`: `difference`, then the models of the folders."""
+    return [DifferenceEngine.name, *sorted(_card_paths(folders))]
+
+
+def _card_paths(folders: Sequence[Path]) -> dict[str, Path]:
+    paths: dict[str, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.json")):
+            paths.setdefault(path.stem, path)
+    return paths
+
+
+def _best_engine(paths: Sequence[Path], provider: str, threads: int | None) -> Engine:
+    by_role: dict[str | None, Card] = {}
+    path_of: dict[str, Path] = {}
+    for path in paths:
+        card = read_card(path)
+        by_role.setdefault(card.role, card)
+        path_of[card.name] = path
+    engine: Engine | None = None
+    for role in ("quality", "fast"):
+        if role not in by_role:
+            continue
+        candidate = OnnxEngine(path_of[by_role[role].name], provider=provider, threads=threads)
+        if candidate.provider != CPU.name:
+            return candidate
+        engine = candidate
+    return engine or DifferenceEngine()

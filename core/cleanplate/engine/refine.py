@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanplate.engine.imaging import box_mean
+
 
 class TemporalSmoother:
     """Exponential smoothing of mattes that lets go where the picture moves."""
@@ -62,14 +64,9 @@ def guided_filter(
         radius: of the window, pixels.
         epsilon: variance of the guide below which it counts as flat.
     """
-    window = (2 * radius + 1, 2 * radius + 1)
-
-    def mean(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        return cv2.blur(values, window).astype(np.float32, copy=False)
-
-    guide_mean, picture_mean = mean(guide), mean(picture)
-    variance = mean(guide * guide) - guide_mean * guide_mean
-    covariance = mean(guide * picture) - guide_mean * picture_mean
+    guide_mean, picture_mean = box_mean(guide, radius), box_mean(picture, radius)
+    variance = box_mean(guide * guide, radius) - guide_mean * guide_mean
+    covariance = box_mean(guide * picture, radius) - guide_mean * picture_mean
     slope = covariance / (variance + np.float32(epsilon))
     offset = picture_mean - slope * guide_mean
-    return mean(slope) * guide + mean(offset)
+    return box_mean(slope, radius) * guide + box_mean(offset, radius)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.engine.errors import SampleError
+from cleanplate.engine.imaging import resize_picture
 
 MAX_SAMPLES = 16
 """More samples than this bring nothing and slow down every capture."""
@@ -74,7 +75,7 @@ class BackgroundSamples:
                     f"A background sample of {image.shape[1]}x{image.shape[0]} does not fit a video of "
                     f"{width}x{height}. Capture the background again."
                 )
-        return [resize_sample(image, width, height) for image in self._images]
+        return [resize_picture(image, width, height) for image in self._images]
 
     def plate(self, width: int, height: int) -> Plate:
         """The clean plate at a frame's size.
@@ -98,15 +99,6 @@ def plate_of(samples: Sequence[NDArray[np.uint8]]) -> Plate:
     stack = np.stack(aligned)
     noise = np.maximum(stack.std(axis=0), NOISE_FLOOR)
     return Plate(stack.mean(axis=0), noise.astype(np.float32))
-
-
-def resize_sample(image: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
-    """Resize without aliasing: by area when shrinking, linearly when growing."""
-    shrinks = width < image.shape[1]
-    resized = cv2.resize(
-        image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
-    return resized.astype(np.uint8, copy=False)
 
 
 def load_sample(path: Path) -> NDArray[np.uint8]:

@@ -1,0 +1,95 @@
+"""Networks through ONNX Runtime: a graph small enough to be computed by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cleanplate.engine.errors import CardError
+from cleanplate.engine.matting import available_models, create_engine
+
+MakeModel = Callable[..., Path]
+
+
+def picture(red: int, width: int = 64, height: int = 32) -> NDArray[np.uint8]:
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:, :, 2] = red
+    return image
+
+
+def test_matte_without_samples_and_state_of_the_frame_before(make_model: MakeModel) -> None:
+    path = make_model()
+    engine = create_engine("tiny", models=[path.parent], provider="cpu")
+    stream = engine.stream()
+    first, second = stream.process(picture(255)), stream.process(picture(51))
+    assert first.alpha.shape == (32, 64)
+    assert first.alpha.dtype == np.float32
+    np.testing.assert_allclose(first.alpha, 0.25, atol=1e-6)
+    np.testing.assert_allclose(second.alpha, 0.05 + 0.5, atol=1e-6)
+
+
+def test_reset_forgets_the_state(make_model: MakeModel) -> None:
+    stream = create_engine("tiny", models=[make_model().parent], provider="cpu").stream()
+    stream.process(picture(255))
+    stream.reset()
+    np.testing.assert_allclose(stream.process(picture(51)).alpha, 0.05, atol=1e-6)
+
+
+def test_another_frame_size_starts_anew(make_model: MakeModel) -> None:
+    stream = create_engine("tiny", models=[make_model().parent], provider="cpu").stream()
+    stream.process(picture(255))
+    alpha = stream.process(picture(51, 32, 64)).alpha
+    assert alpha.shape == (64, 32)
+    np.testing.assert_allclose(alpha, 0.05, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_features_of_all_samples_reach_the_frame_graph(make_model: MakeModel, count: int) -> None:
+    engine = create_engine("tiny", models=[make_model().parent], provider="cpu")
+    stream = engine.stream()
+    engine.set_samples([picture(102, 128, 64)] * count)
+    np.testing.assert_allclose(stream.process(picture(0)).alpha, count * (0.1 * 0.4 + 0.01), atol=1e-6)
+    engine.set_samples([])
+    np.testing.assert_allclose(stream.process(picture(0)).alpha, 0, atol=1e-6)
+
+
+def test_only_the_newest_samples_are_used_beyond_the_models_limit(make_model: MakeModel) -> None:
+    engine = create_engine("tiny", models=[make_model().parent], provider="cpu")
+    engine.set_samples([picture(255)] * 5 + [picture(51)] * 4)
+    alpha = engine.stream().process(picture(0)).alpha
+    np.testing.assert_allclose(alpha, 4 * (0.1 * 0.2 + 0.01), atol=1e-6)
+
+
+def test_frames_of_another_size_are_scaled_there_and_back(make_model: MakeModel) -> None:
+    engine = create_engine("tiny", models=[make_model().parent], provider="cpu")
+    assert engine.input_size(640, 320) == (64, 32)
+    alpha = engine.stream().process(picture(255, 640, 320)).alpha
+    assert alpha.shape == (320, 640)
+    np.testing.assert_allclose(alpha, 0.25, atol=1e-6)
+
+
+def test_provider_that_is_not_in_the_build_is_reported(make_model: MakeModel) -> None:
+    engine = create_engine("tiny", models=[make_model().parent])
+    assert engine.provider == "cpu"
+    assert ("DirectML", "not in this ONNX Runtime build") in engine.fallbacks
+
+
+def test_auto_takes_the_fast_model_on_a_cpu(make_model: MakeModel) -> None:
+    make_model("big", "quality")
+    folder = make_model("small", "fast").parent
+    make_model("other", None)
+    assert available_models([folder]) == ["difference", "big", "other", "small"]
+    assert create_engine("auto", models=[folder]).name == "small"
+    assert create_engine("auto").name == "difference"
+
+
+def test_graph_that_contradicts_its_card_is_refused(make_model: MakeModel) -> None:
+    state = {"input": "r1i", "output": "r1o", "shape": [1, 2, "H/2", "W/2"]}
+    path = make_model(states=[state])
+    with pytest.raises(CardError, match=r"tiny\.onnx: input r1i has shape"):
+        create_engine("tiny", models=[path.parent])
+    path = make_model(states=[])
+    with pytest.raises(CardError, match="differ in inputs: r1i"):
+        create_engine("tiny", models=[path.parent])
