@@ -1,0 +1,56 @@
+"""Fixtures of the tests that drive a real OBS; they are skipped, with the reason, where it cannot run."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from harness import ObsSession, missing_programs
+from media import Clip, empty_clip, person_clip
+
+LOG_TAIL_CHARACTERS = 6000
+
+StartObs = Callable[..., ObsSession]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start OBS, and skip them where a program is missing."""
+    missing = missing_programs()
+    for item in items:
+        if "start_obs" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.obs)
+            if missing:
+                item.add_marker(pytest.mark.skip(reason=f"not installed: {', '.join(missing)}"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of OBS' log with a failure."""
+    report = yield
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and folder:
+        for log in sorted(folder.rglob("obs-*.log")):
+            text, _, _ = log.read_text(encoding="utf-8", errors="replace").partition("== Profiler Results")
+            report.sections.append((f"end of {log}", text[-LOG_TAIL_CHARACTERS:]))
+    return report
+
+
+@pytest.fixture
+def start_obs(tmp_path: Path) -> Iterator[StartObs]:
+    """Starts OBS with the given options of ``ObsSession``; a second start in a test has the same home."""
+    with ExitStack() as sessions:
+        yield lambda **options: sessions.enter_context(ObsSession(tmp_path, **options))
+
+
+@pytest.fixture(scope="session")
+def empty_room(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    """The room with nobody in it."""
+    return empty_clip(tmp_path_factory.mktemp("clips") / "empty.avi")
+
+
+@pytest.fixture(scope="session")
+def person(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    """The same room with the figure moving in it."""
+    return person_clip(tmp_path_factory.mktemp("clips") / "person.avi")
