@@ -1,0 +1,219 @@
+"""Registers the filter type with libobs, once in the life of the OBS process.
+
+libobs cannot forget a source type: it keeps the callbacks' addresses until it exits, through script reloads, script
+removal and scene-collection switches. So everything that libobs was given lives here for ever, as module globals of
+a module that "Reload scripts" does not execute again: the structure, its strings and the trampolines. Each
+trampoline looks its filter up in `_filters` by the handle that `create` returned, and does nothing for an unknown one.
+
+Every callback is `guarded`: an exception that left one would open OBS' script log and be raised again every frame.
+"""
+
+import ctypes
+import functools
+import itertools
+import os
+import traceback
+from typing import Any, Callable, Dict, Optional, Set, TypeVar
+
+from cleanplate.obs import libobs, properties
+from cleanplate.obs.settings import Settings
+from cleanplate.obs.source import FilterSource, Trampolines
+
+TYPE_ID = b"cleanplate_filter"  # libobs keeps this pointer as unversioned_id
+DISPLAY_NAME = b"Clean Plate background removal"
+
+_Callback = TypeVar("_Callback", bound=Callable[..., Any])
+
+_lib: Any = None
+_folder = ""  # where cleanplate.effect is
+_filters: Dict[int, FilterSource] = {}
+_handles = itertools.count(1)
+_reported: Set[str] = set()
+
+
+def guarded(default: Any = None) -> Callable[[_Callback], _Callback]:
+    """Make a callback safe for libobs: any exception is logged once and the default returned."""
+
+    def decorate(function: _Callback) -> _Callback:
+        @functools.wraps(function)
+        def call(*arguments: Any) -> Any:
+            try:
+                return function(*arguments)
+            except BaseException:  # noqa: BLE001 - nothing may leave a callback
+                _report(function.__name__, traceback.format_exc())
+                return default
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def _report(name: str, trace: str) -> None:
+    if trace not in _reported and len(_reported) < 100:
+        _reported.add(trace)
+        libobs.log(_lib, libobs.LOG_ERROR, f"internal error in {name}; please report it:\n{trace}")
+
+
+# The buffer is a module global: libobs keeps no copy of the name, it calls get_name each time.
+_name_buffer = ctypes.create_string_buffer(DISPLAY_NAME)
+
+
+@libobs.GetName
+def _get_name(_type_data: Optional[int]) -> int:
+    return ctypes.addressof(_name_buffer)
+
+
+@libobs.Create
+@guarded(default=None)
+def _create(data: int, source: int) -> Optional[int]:
+    handle = next(_handles)
+    _filters[handle] = FilterSource(
+        _lib, source, data, os.path.join(_folder, "cleanplate.effect"), handle, _trampolines
+    )
+    return handle
+
+
+@libobs.Destroy
+@guarded()
+def _destroy(handle: int) -> None:
+    instance = _filters.pop(handle, None)
+    if instance is not None:
+        instance.destroy()
+
+
+@libobs.GetDefaults
+@guarded()
+def _get_defaults(data: int) -> None:
+    Settings.set_defaults(_lib, data)
+
+
+@libobs.GetProperties
+@guarded(default=None)
+def _get_properties(handle: int) -> Optional[int]:
+    instance = _filters.get(handle)
+    return instance.properties() if instance is not None else None
+
+
+@libobs.Update
+@guarded()
+def _update(handle: int, data: int) -> None:
+    instance = _filters.get(handle)
+    if instance is not None:
+        instance.update(data)
+
+
+@libobs.VideoTick
+@guarded()
+def _video_tick(handle: int, _seconds: float) -> None:
+    instance = _filters.get(handle)
+    if instance is not None:
+        instance.video_tick()
+
+
+@libobs.VideoRender
+@guarded()
+def _video_render(handle: int, _effect: Optional[int]) -> None:
+    instance = _filters.get(handle)
+    if instance is not None:
+        instance.video_render()
+
+
+@libobs.ButtonClicked
+@guarded(default=False)
+def _capture_clicked(_properties: int, _property: int, handle: int) -> bool:
+    return _press(handle, FilterSource.start_capture)
+
+
+@libobs.ButtonClicked
+@guarded(default=False)
+def _clear_clicked(_properties: int, _property: int, handle: int) -> bool:
+    return _press(handle, FilterSource.clear_samples)
+
+
+@libobs.ButtonClicked
+@guarded(default=False)
+def _add_file_clicked(_properties: int, _property: int, handle: int) -> bool:
+    return _press(handle, FilterSource.add_sample_file)
+
+
+@libobs.PropertyModified
+@guarded(default=False)
+def _background_changed(_handle: int, root: int, _property: int, data: int) -> bool:
+    background = (_lib.obs_data_get_string(data, b"background") or b"").decode("utf-8", "replace")
+    properties.show_for_background(_lib, root, background)
+    return True
+
+
+@libobs.PropertiesDestroyed
+@guarded()
+def _dialog_closed(handle: int) -> None:
+    _press(handle, FilterSource.dialog_closed)
+
+
+@libobs.HotkeyPressed
+@guarded()
+def _capture_hotkey(handle: int, _id: int, _hotkey: int, pressed: bool) -> None:
+    if pressed:
+        _press(handle, FilterSource.start_capture)
+
+
+@libobs.HotkeyPressed
+@guarded()
+def _toggle_hotkey(handle: int, _id: int, _hotkey: int, pressed: bool) -> None:
+    if pressed:
+        _press(handle, FilterSource.toggle)
+
+
+def _press(handle: int, action: Callable[[FilterSource], None]) -> bool:
+    """Act on a filter that may be gone. Returns False: the dialog need not be made anew for it."""
+    instance = _filters.get(handle)
+    if instance is not None:
+        action(instance)
+    return False
+
+
+_trampolines = Trampolines(
+    properties.Buttons(
+        _capture_clicked, _clear_clicked, _add_file_clicked, _background_changed, _dialog_closed
+    ),
+    _capture_hotkey,
+    _toggle_hotkey,
+)
+
+_info = libobs.ObsSourceInfo(
+    id=TYPE_ID,
+    type=libobs.OBS_SOURCE_TYPE_FILTER,
+    output_flags=libobs.OBS_SOURCE_VIDEO | libobs.OBS_SOURCE_SRGB,
+    get_name=_get_name,
+    create=_create,
+    destroy=_destroy,
+    get_defaults=_get_defaults,
+    get_properties=_get_properties,
+    update=_update,
+    video_tick=_video_tick,
+    video_render=_video_render,
+)
+
+
+def register(folder: str, lib: Any = None) -> bool:
+    """Register the filter type.
+
+    Args:
+        folder: Where ``cleanplate.effect`` lies.
+        lib: libobs; opened here unless given.
+
+    Returns:
+        Whether this call registered it: False when it already was, as after "Reload scripts".
+    """
+    global _lib, _folder  # noqa: PLW0603 - one registration for the life of the process
+    _folder = folder
+    if _lib is not None:
+        return False
+    _lib = lib if lib is not None else libobs.LibObs(libobs.open_library())
+    _lib.obs_register_source_s(ctypes.byref(_info), ctypes.sizeof(_info))
+    return True
+
+
+def filters() -> Dict[int, FilterSource]:
+    """The filters that exist, by handle. For tests."""
+    return _filters

@@ -1,0 +1,558 @@
+"""One filter on one source: ties the renderer, the worker, the samples and the settings together.
+
+Three kinds of threads come here. OBS' graphics thread calls `video_tick`, `video_render` and `update`, and never
+waits. OBS' other threads create, destroy, open the dialog, press hotkeys. The filter's own background thread does
+all that may block. They share plain attributes that each have one writer; what the graphics thread must do for
+another thread, or the reverse, is handed over by assigning a finished object.
+"""
+
+import statistics
+import time
+import uuid
+from collections import deque
+from pathlib import Path
+from typing import Any, Deque, Dict, List, NamedTuple, Optional, Sequence
+
+from cleanplate.obs import libobs, properties, settings
+from cleanplate.obs.background_thread import BackgroundThread
+from cleanplate.obs.capture import Capture
+from cleanplate.obs.gpu import Effect, GraphicsError, Picture
+from cleanplate.obs.properties import StatusLine
+from cleanplate.obs.render import Renderer, Source
+from cleanplate.obs.sample_store import SampleError, SampleStore
+from cleanplate.obs.settings import Settings
+from cleanplate.obs.worker_process import WorkerProcess
+from cleanplate.wire.protocol import WireError
+from cleanplate.wire.ring import Channel
+from cleanplate.wire.segment import Segment
+
+MOST_SAMPLES = 16  # what the networks take
+DIALOG_REFRESH_SECONDS = 2.0
+DIALOG_REST_SECONDS = (
+    4.0  # no refresh so soon after the user changed something: it would take the slider away
+)
+
+
+class Trampolines(NamedTuple):
+    """The C callbacks that a filter hands to libobs; `cleanplate.obs.registration` owns them for ever."""
+
+    buttons: properties.Buttons
+    capture_hotkey: Any
+    toggle_hotkey: Any
+
+
+class FilterSource:
+    """A filter instance.
+
+    Args:
+        lib: libobs.
+        source: The filter's own ``obs_source_t``; valid until `destroy` returns.
+        data: Its ``obs_data_t`` settings, valid during this call.
+        effect_path: The effect file.
+        handle: What libobs gives back to callbacks.
+        trampolines: Callbacks for buttons and hotkeys.
+    """
+
+    _sets_in_use: Dict[str, int] = {}  # sample set -> handle of the filter that has it
+
+    def __init__(
+        self, lib: Any, source: int, data: int, effect_path: str, handle: int, trampolines: Trampolines
+    ) -> None:
+        self._lib = lib
+        self._source = source
+        self._handle = handle
+        self._effect_path = effect_path
+        self._trampolines = trampolines
+        self.settings = Settings.read(lib, data)
+        copied_set = self._claim_sample_set(data)
+
+        # Graphics thread.
+        self._effect: Optional[Effect] = None
+        self._renderer: Optional[Renderer] = None
+        self._processed = True
+        self._rendered = False
+        self._frame_id = 0
+        self._generation = 0
+        self._hotkeys: List[int] = []
+        self._capture: Optional[Capture] = None
+        self._retired: List[Any] = []  # graphics objects to be destroyed
+        self._graphics_failure = ""
+        self._covered = 0
+        self._delays_ms: Deque[float] = deque(maxlen=300)
+        self._ages_ms: Deque[float] = deque(maxlen=300)
+        self._ages_frames: Deque[int] = deque(maxlen=300)
+
+        # Background thread.
+        self._store: Optional[SampleStore] = None
+        self._image: Optional[Picture] = None
+        self._image_path = ""
+        self._image_failure = ""
+        self._plate: Optional[Picture] = None
+        self._samples_generation = 0
+        self._sample_failure = ""
+        self._dialogs = 0
+        self._dialog_refreshed = 0.0
+        self._dialog_text: Sequence[StatusLine] = ()
+        self._changed = 0.0
+
+        self._segment = Segment.create()
+        self._channel = Channel.format(self._segment.buffer)
+        self._worker = WorkerProcess(
+            self._channel, self._segment.name, f"worker-{self.settings.sample_set[:8]}.log", self._say
+        )
+        self._background = BackgroundThread(
+            f"cleanplate-{handle}", self._watch, self._worker.stop, self._report_background_failure
+        )
+        self._background.submit(lambda: self._open_store(copied_set))
+        self._background.submit(self._load_image)
+
+    # ---- life ---------------------------------------------------------------------------------------------------
+
+    def update(self, data: int) -> None:
+        """Take new settings. On the graphics thread: libobs defers updates of video sources to it."""
+        self.settings = Settings.read(self._lib, data)
+        self._changed = time.monotonic()
+        self._background.submit(self._write_control)
+        if self.settings.image_path != self._image_path:
+            self._background.submit(self._load_image)
+
+    def destroy(self) -> None:
+        """End the worker and free everything. On libobs' destruction thread."""
+        lib = self._lib
+        for hotkey in self._hotkeys:
+            lib.obs_hotkey_unregister(hotkey)
+        self._background.stop()
+        lib.obs_enter_graphics()
+        self._destroy_retired()
+        for owned in (self._renderer, self._capture, self._image, self._plate, self._effect):
+            if owned is not None:
+                owned.destroy()
+        lib.obs_leave_graphics()
+        self._channel.close()
+        self._segment.close()
+        self._segment.unlink()
+        self._sets_in_use.pop(self.settings.sample_set, None)
+        self._say(
+            f"statistics: {self._frame_id} frames, {self._covered} covered, {self._worker.restarts} restarts, "
+            f"matte age {_summary(self._ages_frames)} frames, {_summary(self._ages_ms)} ms, "
+            f"delay {_summary(self._delays_ms)} ms"
+        )
+
+    def _claim_sample_set(self, data: int) -> str:
+        """Give the filter a folder name of its own. Returns the one it was copied from, or an empty string."""
+        wanted = self.settings.sample_set
+        if wanted and wanted not in self._sets_in_use and Path(wanted).name == wanted:
+            self._sets_in_use[wanted] = self._handle
+            return ""
+        own = uuid.uuid4().hex
+        self._sets_in_use[own] = self._handle
+        self._lib.obs_data_set_string(data, b"sample_set", own.encode())
+        self.settings = Settings.read(self._lib, data)
+        return wanted if wanted in self._sets_in_use else ""
+
+    # ---- graphics thread ----------------------------------------------------------------------------------------
+
+    def video_tick(self) -> None:
+        """Begin a frame of OBS."""
+        lib = self._lib
+        if not self._hotkeys:
+            self._register_hotkeys()
+        if not self._rendered and not self.settings.pause_hidden and lib.obs_source_enabled(self._source):
+            # Nobody shows the source. Going on keeps a matte ready for the moment when somebody does.
+            lib.obs_enter_graphics()
+            try:
+                self._processed = False
+                self._render(visible=False)
+            finally:
+                lib.obs_leave_graphics()
+        self._processed = False
+        self._rendered = False
+
+    def video_render(self) -> None:
+        """Draw the composite, or the privacy cover. Never the raw picture: what fails draws nothing."""
+        self._rendered = True
+        self._render(visible=True)
+
+    def _render(self, *, visible: bool) -> None:
+        lib = self._lib
+        target, parent = lib.obs_filter_get_target(self._source), lib.obs_filter_get_parent(self._source)
+        if not target or not parent:
+            return
+        width, height = lib.obs_source_get_base_width(target), lib.obs_source_get_base_height(target)
+        if not width or not height:
+            return
+        previous_linear = lib.gs_set_linear_srgb(True)
+        previous_encode = lib.gs_framebuffer_srgb_enabled()
+        lib.gs_enable_framebuffer_srgb(True)
+        try:
+            renderer = self._renderer_for(width, height)
+            if renderer is None:
+                return
+            if not self._processed:
+                self._processed = True
+                self._process(renderer, Source(target, parent, width, height))
+            if visible:
+                self._show(renderer)
+        except GraphicsError as error:
+            self._graphics_failure = str(error)
+        finally:
+            lib.gs_enable_framebuffer_srgb(previous_encode)
+            lib.gs_set_linear_srgb(previous_linear)
+
+    def _renderer_for(self, width: int, height: int) -> Optional[Renderer]:
+        if self._effect is None:
+            if self._graphics_failure:
+                return None
+            self._effect = Effect(self._lib, self._effect_path)
+        renderer = self._renderer
+        matched = self.settings.mode == settings.MATCHED
+        if renderer is None or (renderer.width, renderer.height, renderer.matched) != (
+            width,
+            height,
+            matched,
+        ):
+            if renderer is not None:
+                self._renderer = None
+                renderer.destroy()
+            self._generation += 1
+            self._renderer = renderer = Renderer(
+                self._lib, self._effect, width, height, matched=matched, generation=self._generation
+            )
+        return renderer
+
+    def _process(self, renderer: Renderer, source: Source) -> None:
+        """What happens once per frame of OBS, however often the source is shown."""
+        self._destroy_retired()
+        self._frame_id += 1
+        texture = renderer.take_frame(source, self._frame_id, self._channel.frame_taken)
+        if not texture:
+            return
+        if self._worker.awake and renderer.send_frame(self._channel, self._segment.address):
+            self._worker.wake()
+        renderer.take_matte(self._channel, self._segment.address)
+        capture = self._capture
+        if capture is not None and self._effect is not None:
+            capture.step(self._effect, texture, source.width, source.height, time.monotonic())
+            if capture.done:
+                self._capture = None
+                self._retired.append(capture)
+                self._background.submit(lambda: self._finish_capture(capture))
+
+    def _show(self, renderer: Renderer) -> None:
+        chosen = self.settings
+        plate = self._plate
+        capture = self._capture
+        slot = renderer.slot_of_matte(chosen.max_age_ms)
+        if chosen.view == settings.SAMPLE and plate is not None:
+            renderer.show_plate(plate)
+        elif slot is None:
+            self._covered += 1
+            self._show_cover(renderer)
+        elif chosen.view == settings.MATTE:
+            renderer.show_matte(slot, chosen)
+        elif chosen.view == settings.DIFFERENCE and plate is not None:
+            renderer.show_difference(slot, chosen, plate)
+        else:
+            if not renderer.set_backdrop(chosen, self._image, plate):
+                renderer.set_privacy_blur()
+            renderer.composite(slot, chosen, plate, trust_plate=self._drift_kind() != "camera")
+        self._measure(renderer)
+        if capture is not None:
+            renderer.show_digits(capture.glyphs(time.monotonic()))
+
+    def _show_cover(self, renderer: Renderer) -> None:
+        chosen = self.settings
+        behind = chosen.cover == settings.COVER_BACKGROUND and chosen.background != settings.BLUR
+        if (
+            behind and renderer.set_backdrop(chosen, self._image, self._plate)
+        ) or renderer.set_privacy_blur():
+            renderer.show_backdrop()
+
+    def _measure(self, renderer: Renderer) -> None:
+        matte = renderer.matte
+        if matte is not None:
+            now = time.monotonic_ns()
+            self._ages_frames.append(self._frame_id - matte.frame_id)
+            self._ages_ms.append((now - matte.timestamp_ns) / 1e6)
+            self._delays_ms.append((now - renderer.shown_ns) / 1e6)
+
+    def _register_hotkeys(self) -> None:
+        """On the parent: OBS' settings list no hotkeys of filters. Not before a filter has its parent."""
+        parent = self._lib.obs_filter_get_parent(self._source)
+        if parent:
+            self._hotkeys = [
+                self._lib.obs_hotkey_register_source(parent, name, label, trampoline, self._handle)
+                for name, label, trampoline in (
+                    (
+                        b"cleanplate.capture",
+                        b"Clean Plate: capture background",
+                        self._trampolines.capture_hotkey,
+                    ),
+                    (b"cleanplate.toggle", b"Clean Plate: switch on or off", self._trampolines.toggle_hotkey),
+                )
+            ]
+
+    def _destroy_retired(self) -> None:
+        while self._retired:
+            self._retired.pop().destroy()
+
+    # ---- hotkeys and dialog -------------------------------------------------------------------------------------
+
+    def start_capture(self) -> None:
+        """Begin the countdown of a capture, unless one is under way."""
+        if self._capture is None:
+            chosen = self.settings
+            self._sample_failure = ""
+            self._capture = Capture(
+                self._lib, chosen.countdown, chosen.sample_count, time.monotonic(), self._deliver_sample
+            )
+
+    def toggle(self) -> None:
+        """Switch the filter off or on, like the eye in OBS' list of filters."""
+        self._lib.obs_source_set_enabled(self._source, not self._lib.obs_source_enabled(self._source))
+
+    def clear_samples(self) -> None:
+        """Delete all background samples."""
+        self._background.submit(self._clear_samples)
+
+    def add_sample_file(self) -> None:
+        """Keep a copy of the picture that is chosen in the dialog as a background sample."""
+        path = self.settings.sample_path
+        self._background.submit(lambda: self._add_sample_file(path))
+
+    def dialog_closed(self) -> None:
+        """A property dialog that `properties` made is gone."""
+        self._dialogs -= 1
+
+    def properties(self) -> int:
+        """Make the property dialog."""
+        self._dialogs += 1
+        self._dialog_text = self.status()
+        models = [name for name in self._worker.status.get("models", []) if isinstance(name, str)]
+        return properties.build(
+            self._lib, self._handle, self.settings, self._dialog_text, models, self._trampolines.buttons
+        )
+
+    def status(self) -> List[StatusLine]:
+        """What goes on, line by line, in words for the user."""
+        lines = [*self._trouble(), self._sample_line(), *self._speed_lines()]
+        capture = self._capture
+        if capture is not None:
+            lines.insert(0, StatusLine(capture.text(time.monotonic()), libobs.OBS_TEXT_INFO_WARNING))
+        return lines
+
+    def _trouble(self) -> List[StatusLine]:
+        worker = self._worker
+        error = worker.status.get("error")
+        lines = [
+            StatusLine(text, libobs.OBS_TEXT_INFO_ERROR)
+            for text in (self._graphics_failure, worker.failure, self._sample_failure, self._image_failure)
+            if text
+        ]
+        if isinstance(error, dict):
+            lines.append(
+                StatusLine(
+                    f"{error.get('message', '')} {error.get('action', '')}", libobs.OBS_TEXT_INFO_ERROR
+                )
+            )
+        drift = worker.status.get("drift")
+        if isinstance(drift, dict):
+            lines.append(StatusLine(str(drift.get("message", "")), libobs.OBS_TEXT_INFO_WARNING))
+        for problem in worker.status.get("sample_errors") or ():
+            if isinstance(problem, dict):
+                lines.append(
+                    StatusLine(
+                        f"{problem.get('file')}: {problem.get('message')}", libobs.OBS_TEXT_INFO_WARNING
+                    )
+                )
+        lines.extend(
+            StatusLine(problem, libobs.OBS_TEXT_INFO_WARNING)
+            for problem in (self._store.problems if self._store is not None else ())
+        )
+        return lines
+
+    def _sample_line(self) -> StatusLine:
+        samples = self._store.samples if self._store is not None else []
+        if not samples:
+            return StatusLine("No background samples yet: press “Capture background” and leave the picture.")
+        newest = samples[-1]
+        seen = self._worker.status.get("samples") or []
+        lumas = [entry["luma"] for entry in seen if isinstance(entry, dict) and "luma" in entry]
+        light = f", mean brightness {statistics.mean(lumas):.0f} of 255" if lumas else ""
+        return StatusLine(
+            f"{len(samples)} background samples, the newest of {newest.captured.replace('T', ' ')}, "
+            f"{newest.width}x{newest.height}{light}"
+        )
+
+    def _speed_lines(self) -> List[StatusLine]:
+        worker = self._worker
+        status = worker.status
+        lines = [
+            StatusLine(
+                f"Method {status.get('model') or '–'} on {status.get('provider') or '–'}, worker {worker.state}, "
+                f"{worker.restarts} restarts, {self._channel.frames_dropped} frames dropped"
+            )
+        ]
+        lines.extend(
+            StatusLine(f"Not on {entry[0]}: {entry[1]}")
+            for entry in status.get("fallbacks") or ()
+            if isinstance(entry, list) and len(entry) == 2
+        )
+        if worker.state == "running":
+            lines.append(
+                StatusLine(
+                    f"{_number(status, 'ms_median'):.1f} ms a matte (95 % within {_number(status, 'ms_p95'):.1f}), "
+                    f"{_number(status, 'rate'):.0f} mattes a second; "
+                    f"matte age {_summary(self._ages_frames)} frames, {_summary(self._ages_ms)} ms"
+                )
+            )
+            lines.append(
+                StatusLine(
+                    f"The picture is delayed by {_summary(self._delays_ms)} ms: "
+                    "set that as the sync offset of the microphone in Advanced Audio Properties."
+                )
+            )
+        lines.append(StatusLine(f"Log: {worker.log_path}"))
+        return lines
+
+    def _drift_kind(self) -> str:
+        drift = self._worker.status.get("drift")
+        return str(drift.get("kind")) if isinstance(drift, dict) else ""
+
+    # ---- background thread --------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        self._worker.supervise()
+        now = time.monotonic()
+        if self._dialogs <= 0 or now - self._changed < DIALOG_REST_SECONDS:
+            return
+        lines = self.status()
+        urgent = [line for line in lines if line.kind != libobs.OBS_TEXT_INFO_NORMAL]
+        shown = [line for line in self._dialog_text if line.kind != libobs.OBS_TEXT_INFO_NORMAL]
+        if urgent != shown or (
+            lines != self._dialog_text and now - self._dialog_refreshed > DIALOG_REFRESH_SECONDS
+        ):
+            self._dialog_refreshed = now
+            self._lib.obs_source_update_properties(self._source)
+
+    def _write_control(self) -> None:
+        chosen = self.settings
+        self._channel.control.write(
+            {
+                "model": chosen.model,
+                "provider": chosen.provider,
+                "samples": self._store.paths() if self._store is not None else [],
+                "samples_generation": self._samples_generation,
+                "smoothing": chosen.smoothing,
+                "shift": chosen.shift,
+            }
+        )
+        self._worker.wake()
+
+    def _open_store(self, copied_set: str) -> None:
+        folder = samples_folder(self._lib)
+        self._store = SampleStore(folder / self.settings.sample_set)
+        if copied_set:
+            for sample in SampleStore(folder / copied_set).samples:
+                self._store.add_file(folder / copied_set / sample.file, sample.width, sample.height)
+        self._samples_changed()
+
+    def _samples_changed(self) -> None:
+        """Tell the worker about the samples, and load the newest one as the clean plate."""
+        self._samples_generation += 1
+        self._write_control()
+        paths = self._store.paths() if self._store is not None else []
+        self._swap_plate(Picture(self._lib, paths[-1]) if paths else None)
+
+    def _swap_plate(self, plate: Optional[Picture]) -> None:
+        previous, self._plate = self._plate, plate
+        if previous is not None:
+            self._retired.append(previous)
+
+    def _deliver_sample(self, content: bytes, width: int, height: int, stride: int) -> None:
+        """From the graphics thread: keep a captured picture."""
+        self._background.submit(lambda: self._keep_sample(content, width, height, stride))
+
+    def _keep_sample(self, content: bytes, width: int, height: int, stride: int) -> None:
+        if self._store is None or self._sample_failure:
+            return
+        rows = memoryview(content)
+        packed = b"".join(rows[y * stride : y * stride + 4 * width] for y in range(height))
+        try:
+            self._store.add_pixels(packed, width, height)
+        except SampleError as error:
+            self._sample_failure = str(error)
+
+    def _finish_capture(self, capture: Capture) -> None:
+        if capture.failure:
+            self._sample_failure = capture.failure
+        if self._store is None:
+            return
+        replace = self.settings.capture_mode == settings.REPLACE and not self._sample_failure
+        self._store.keep_newest(capture.count if replace else MOST_SAMPLES)
+        self._samples_changed()
+        self._say(f"captured {capture.taken} background samples into {self._store.folder}")
+
+    def _clear_samples(self) -> None:
+        if self._store is not None:
+            self._store.clear()
+            self._sample_failure = ""
+            self._samples_changed()
+
+    def _add_sample_file(self, path: str) -> None:
+        self._sample_failure = ""
+        if self._store is None:
+            return
+        try:
+            picture = Picture(self._lib, path)  # proves that OBS can read it, and tells its size
+            self._store.add_file(Path(path), picture.width, picture.height)
+        except (GraphicsError, SampleError) as error:
+            self._sample_failure = str(error)
+            return
+        self._retired.append(picture)
+        self._store.keep_newest(MOST_SAMPLES)
+        self._samples_changed()
+
+    def _load_image(self) -> None:
+        path = self.settings.image_path
+        self._image_path = path
+        self._image_failure = ""
+        image = None
+        if path:
+            try:
+                image = Picture(self._lib, path)
+            except GraphicsError as error:
+                self._image_failure = str(error)
+        previous, self._image = self._image, image
+        if previous is not None:
+            self._retired.append(previous)
+
+    def _report_background_failure(self, error: BaseException) -> None:
+        if isinstance(error, (WireError, SampleError, GraphicsError)):
+            self._sample_failure = str(error)
+        self._say(f"{type(error).__name__}: {error}")
+
+    def _say(self, text: str) -> None:
+        libobs.log(self._lib, libobs.LOG_INFO, text)
+
+
+def samples_folder(lib: Any) -> Path:
+    """Where samples are kept: OBS' own configuration folder, which a portable OBS has beside itself."""
+    module = lib.obs_get_module(b"frontend-tools")  # part of every OBS that has scripts; knows the folder
+    if module:
+        beside = libobs.take_string(lib, lib.obs_module_get_config_path(module, b""))
+        if beside:
+            return Path(beside).parent / "cleanplate" / "samples"
+    raise SampleError(
+        "OBS does not tell its configuration folder: samples cannot be kept. Please report this."
+    )
+
+
+def _summary(values: "Deque[Any]") -> str:
+    copied = list(values)
+    return f"{statistics.median(copied):.0f}" if copied else "–"
+
+
+def _number(status: Dict[str, Any], key: str) -> float:
+    value = status.get(key)
+    return float(value) if isinstance(value, (int, float)) else 0.0
