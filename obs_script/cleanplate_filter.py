@@ -1,13 +1,13 @@
 """Clean Plate for OBS: add this file in Tools > Scripts, then add the filter to a camera.
 
-The filter is "Clean Plate background removal", under "Effect Filters" of any video source. This file holds OBS'
-script hooks only; the package `cleanplate` beside it does the work.
+The filter is "Clean Plate background removal", under "Effect Filters" of any video source. This file holds
+OBS' script hooks only; the package `cleanplate` beside it does the work.
 """
 
-import os
 import sys
+from pathlib import Path
 
-_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_FOLDER = str(Path(__file__).resolve().parent)
 if sys.path[:1] != [_FOLDER]:  # OBS appends the script's folder; ours must win over other scripts' modules
     sys.path.insert(0, _FOLDER)
 
@@ -18,8 +18,8 @@ def script_description() -> str:
     """What OBS shows beside the list of scripts."""
     return (
         "<b>Clean Plate</b> removes the background behind a person.<br><br>"
-        "Open the <i>Filters</i> of a camera, add <i>Clean Plate background removal</i> under <i>Effect Filters</i>, "
-        "and press <i>Capture background</i> there while nobody is in the picture."
+        "Open the <i>Filters</i> of a camera, add <i>Clean Plate background removal</i> under "
+        "<i>Effect Filters</i>, and press <i>Capture background</i> there while nobody is in the picture."
     )
 
 

@@ -1,7 +1,7 @@
 """Captures background samples: a countdown, then pictures that are each the mean of several frames.
 
-The frames are summed on the GPU in 32-bit floats; only the finished mean is read back, at full size, one frame late.
-This is the one moment when the filter reads full-size pictures back.
+The frames are summed on the GPU in 32-bit floats; only the finished mean is read back, at full size, one
+frame late. This is the one moment when the filter reads full-size pictures back.
 """
 
 import ctypes
@@ -86,8 +86,7 @@ class Capture:
         if (self._sum.width, self._sum.height) != (width, height):
             self.fail("The picture changed its size during the capture. Capture the background again.")
             return
-        self._collect(self._readback)
-        if self.done:
+        if self._collect(self._readback):
             return
         self._accumulate(effect, texture, self._sum)
         if now >= self._begin + SAMPLING_SECONDS * (self.taken + 1) / self.count:
@@ -119,10 +118,11 @@ class Capture:
         into.end()
         self._frames += 1
 
-    def _collect(self, readback: ReadbackRing) -> None:
+    def _collect(self, readback: ReadbackRing) -> bool:
+        """Deliver the sample staged in the last frame, if there is one. Returns whether it was the last."""
         staged = readback.map()
         if staged is None:
-            return
+            return False
         pixels, stride, _ = staged
         assert self._mean is not None
         content = ctypes.string_at(pixels, stride * self._mean.height)
@@ -130,3 +130,4 @@ class Capture:
         self._deliver(content, self._mean.width, self._mean.height, stride)
         self.taken += 1
         self.done = self.taken == self.count
+        return self.done

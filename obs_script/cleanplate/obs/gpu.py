@@ -168,7 +168,7 @@ class ReadbackRing:
         self._pending = Readback(surface, note)
 
     def map(self) -> Optional[Tuple[int, int, Any]]:
-        """The texture staged last: address, stride in bytes, note; None if there is none. Call `unmap` after."""
+        """The texture staged last: address, stride in bytes, note; None if there is none. Then `unmap` it."""
         if self._pending is None:
             return None
         surface, note = self._pending

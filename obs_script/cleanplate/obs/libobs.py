@@ -1,11 +1,11 @@
 """The only ctypes declarations of libobs: constants, structures and one table of functions.
 
-Names are libobs' own, so that its documentation and source can be searched for them. Every opaque pointer is a
-``c_void_p``: ctypes hands it to Python as an ``int``, or ``None`` for null.
+Names are libobs' own, so that its documentation and source can be searched for them. Every opaque pointer is
+a ``c_void_p``: ctypes hands it to Python as an ``int``, or ``None`` for null.
 
-The library is opened with `ctypes.CDLL`, which releases the GIL around each call. That is a requirement, not a
-preference: the graphics thread waits for the GIL in our callbacks while it holds the graphics mutex, so a caller
-that waits for that mutex and keeps the GIL (as `ctypes.PyDLL` and obspython do) would deadlock OBS.
+The library is opened with `ctypes.CDLL`, which releases the GIL around each call. That is a requirement, not
+a preference: the graphics thread waits for the GIL in our callbacks while it holds the graphics mutex, so a
+caller that waits for that mutex and keeps the GIL (as `ctypes.PyDLL` and obspython do) would deadlock OBS.
 """
 
 import ctypes
@@ -88,8 +88,8 @@ HotkeyPressed = ctypes.CFUNCTYPE(None, c_void_p, c_size_t, c_void_p, c_bool)
 class ObsSourceInfo(ctypes.Structure):
     """The first 400 bytes of ``struct obs_source_info``: what every OBS from 28 on agrees about.
 
-    A shorter structure than libobs' own is filled with zeros; a longer one is refused. Callbacks that the filter
-    does not have stay null and are declared as plain pointers.
+    A shorter structure than libobs' own is filled with zeros; a longer one is refused. Callbacks that the
+    filter does not have stay null and are declared as plain pointers.
     """
 
     _fields_ = [
@@ -154,7 +154,7 @@ class Vec2(ctypes.Structure):
 
 
 class Vec4(ctypes.Structure):
-    """``struct vec4``: libobs loads it with SSE, so it must start on a 16-byte boundary: see `aligned_vec4`."""
+    """``struct vec4``. libobs loads it with SSE, so it must start on a 16-byte boundary: `aligned_vec4`."""
 
     _fields_ = [("x", c_float), ("y", c_float), ("z", c_float), ("w", c_float)]
 
@@ -297,7 +297,7 @@ FUNCTIONS: Tuple[Function, ...] = (
 
 
 class LibObs:
-    """libobs, with each function of `FUNCTIONS` as an attribute. Tests put a fake of the same shape in its place.
+    """libobs, with each function of `FUNCTIONS` as an attribute. Tests put a fake in its place.
 
     Args:
         library: An open `ctypes.CDLL` of libobs.
@@ -321,9 +321,10 @@ def open_library() -> ctypes.CDLL:
     """The libobs that is already in this process: never a second copy of it."""
     if sys.platform == "win32":
         return ctypes.CDLL("obs.dll")
-    if sys.platform == "darwin":
+    elif sys.platform == "darwin":  # noqa: RET505 - mypy checks one branch a platform
         return ctypes.CDLL("@executable_path/../Frameworks/libobs.framework/Versions/A/libobs")
-    return ctypes.CDLL(None)
+    else:
+        return ctypes.CDLL(None)
 
 
 def take_string(lib: Any, address: Optional[int]) -> str:

@@ -1,19 +1,21 @@
 """Registers the filter type with libobs, once in the life of the OBS process.
 
-libobs cannot forget a source type: it keeps the callbacks' addresses until it exits, through script reloads, script
-removal and scene-collection switches. So everything that libobs was given lives here for ever, as module globals of
-a module that "Reload scripts" does not execute again: the structure, its strings and the trampolines. Each
-trampoline looks its filter up in `_filters` by the handle that `create` returned, and does nothing for an unknown one.
+libobs cannot forget a source type: it keeps the callbacks' addresses until it exits, through script reloads,
+script removal and scene-collection switches. So everything that libobs was given lives here for ever, as
+module globals of a module that "Reload scripts" does not execute again: the structure, its strings and the
+trampolines. Each trampoline looks its filter up in `_filters` by the handle that `create` returned, and does
+nothing for an unknown one.
 
-Every callback is `guarded`: an exception that left one would open OBS' script log and be raised again every frame.
+Every callback is `guarded`: an exception that left one would open OBS' script log and be raised again every
+frame.
 """
 
 import ctypes
 import functools
 import itertools
-import os
 import traceback
-from typing import Any, Callable, Dict, Optional, Set, TypeVar
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional, Set
 
 from cleanplate.obs import libobs, properties
 from cleanplate.obs.settings import Settings
@@ -22,8 +24,6 @@ from cleanplate.obs.source import FilterSource, Trampolines
 TYPE_ID = b"cleanplate_filter"  # libobs keeps this pointer as unversioned_id
 DISPLAY_NAME = b"Clean Plate background removal"
 
-_Callback = TypeVar("_Callback", bound=Callable[..., Any])
-
 _lib: Any = None
 _folder = ""  # where cleanplate.effect is
 _filters: Dict[int, FilterSource] = {}
@@ -31,10 +31,15 @@ _handles = itertools.count(1)
 _reported: Set[str] = set()
 
 
-def guarded(default: Any = None) -> Callable[[_Callback], _Callback]:
-    """Make a callback safe for libobs: any exception is logged once and the default returned."""
+def guarded(prototype: Any, default: Any = None) -> Callable[[Callable[..., Any]], Any]:
+    """Make a C callback of a function. An exception is logged once, and libobs gets the default instead.
 
-    def decorate(function: _Callback) -> _Callback:
+    Args:
+        prototype: One of the callback types of `cleanplate.obs.libobs`.
+        default: What libobs gets when the function fails.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
         @functools.wraps(function)
         def call(*arguments: Any) -> Any:
             try:
@@ -43,7 +48,7 @@ def guarded(default: Any = None) -> Callable[[_Callback], _Callback]:
                 _report(function.__name__, traceback.format_exc())
                 return default
 
-        return call  # type: ignore[return-value]
+        return prototype(call)
 
     return decorate
 
@@ -58,107 +63,93 @@ def _report(name: str, trace: str) -> None:
 _name_buffer = ctypes.create_string_buffer(DISPLAY_NAME)
 
 
-@libobs.GetName
+@guarded(libobs.GetName)
 def _get_name(_type_data: Optional[int]) -> int:
     return ctypes.addressof(_name_buffer)
 
 
-@libobs.Create
-@guarded(default=None)
+@guarded(libobs.Create)
 def _create(data: int, source: int) -> Optional[int]:
     handle = next(_handles)
     _filters[handle] = FilterSource(
-        _lib, source, data, os.path.join(_folder, "cleanplate.effect"), handle, _trampolines
+        _lib, source, data, str(Path(_folder) / "cleanplate.effect"), handle, _trampolines
     )
     return handle
 
 
-@libobs.Destroy
-@guarded()
+@guarded(libobs.Destroy)
 def _destroy(handle: int) -> None:
     instance = _filters.pop(handle, None)
     if instance is not None:
         instance.destroy()
 
 
-@libobs.GetDefaults
-@guarded()
+@guarded(libobs.GetDefaults)
 def _get_defaults(data: int) -> None:
     Settings.set_defaults(_lib, data)
 
 
-@libobs.GetProperties
-@guarded(default=None)
+@guarded(libobs.GetProperties)
 def _get_properties(handle: int) -> Optional[int]:
     instance = _filters.get(handle)
     return instance.properties() if instance is not None else None
 
 
-@libobs.Update
-@guarded()
+@guarded(libobs.Update)
 def _update(handle: int, data: int) -> None:
     instance = _filters.get(handle)
     if instance is not None:
         instance.update(data)
 
 
-@libobs.VideoTick
-@guarded()
+@guarded(libobs.VideoTick)
 def _video_tick(handle: int, _seconds: float) -> None:
     instance = _filters.get(handle)
     if instance is not None:
         instance.video_tick()
 
 
-@libobs.VideoRender
-@guarded()
+@guarded(libobs.VideoRender)
 def _video_render(handle: int, _effect: Optional[int]) -> None:
     instance = _filters.get(handle)
     if instance is not None:
         instance.video_render()
 
 
-@libobs.ButtonClicked
-@guarded(default=False)
+@guarded(libobs.ButtonClicked, default=False)
 def _capture_clicked(_properties: int, _property: int, handle: int) -> bool:
     return _press(handle, FilterSource.start_capture)
 
 
-@libobs.ButtonClicked
-@guarded(default=False)
+@guarded(libobs.ButtonClicked, default=False)
 def _clear_clicked(_properties: int, _property: int, handle: int) -> bool:
     return _press(handle, FilterSource.clear_samples)
 
 
-@libobs.ButtonClicked
-@guarded(default=False)
+@guarded(libobs.ButtonClicked, default=False)
 def _add_file_clicked(_properties: int, _property: int, handle: int) -> bool:
     return _press(handle, FilterSource.add_sample_file)
 
 
-@libobs.PropertyModified
-@guarded(default=False)
+@guarded(libobs.PropertyModified, default=False)
 def _background_changed(_handle: int, root: int, _property: int, data: int) -> bool:
     background = (_lib.obs_data_get_string(data, b"background") or b"").decode("utf-8", "replace")
     properties.show_for_background(_lib, root, background)
     return True
 
 
-@libobs.PropertiesDestroyed
-@guarded()
+@guarded(libobs.PropertiesDestroyed)
 def _dialog_closed(handle: int) -> None:
     _press(handle, FilterSource.dialog_closed)
 
 
-@libobs.HotkeyPressed
-@guarded()
+@guarded(libobs.HotkeyPressed)
 def _capture_hotkey(handle: int, _id: int, _hotkey: int, pressed: bool) -> None:
     if pressed:
         _press(handle, FilterSource.start_capture)
 
 
-@libobs.HotkeyPressed
-@guarded()
+@guarded(libobs.HotkeyPressed)
 def _toggle_hotkey(handle: int, _id: int, _hotkey: int, pressed: bool) -> None:
     if pressed:
         _press(handle, FilterSource.toggle)

@@ -1,7 +1,7 @@
 """The GPU side of one filter at one resolution: frames to the worker, mattes back, and the composite.
 
-    target --draw--> full (one of a ring) --downscale--> small --stage--> shared memory        (one frame late)
-    shared memory --upload--> matte --guided upsampling, with full and small--> composite
+    target --draw--> full (one of a ring) --downscale--> small --stage, one frame late--> shared memory
+    shared memory --upload--> matte --guided upsampling by full and small--> composite
 
 A new resolution, colour handling or mode gets a new `Renderer`, so nothing here ever changes size.
 Everything is for the graphics thread.
@@ -137,7 +137,7 @@ class Renderer:
         self._owned.append(target)
         return target
 
-    # ---- frames in ----------------------------------------------------------------------------------------------
+    # ---- frames in ----
 
     def take_frame(self, source: Source, frame_id: int, frame_taken: int) -> int:
         """Render the source into the ring of frames, at full and at small size.
@@ -233,7 +233,7 @@ class Renderer:
             self._readback.stage(slot.small.texture, (slot.frame_id, slot.timestamp_ns))
         return sent
 
-    # ---- mattes out ---------------------------------------------------------------------------------------------
+    # ---- mattes out ----
 
     def take_matte(self, channel: Channel, address: int) -> None:
         """Upload the newest matte of this generation, if there is a new one."""
@@ -261,7 +261,7 @@ class Renderer:
         self.matte = Matte(info.frame_id, info.timestamp_ns, info.width, info.height, info.gain)
 
     def slot_of_matte(self, max_age_ms: int) -> Optional[_Slot]:
-        """The frame that the newest matte belongs to; None when the matte is too old to be used, or missing."""
+        """The frame of the newest matte; None when that is missing or too old to be used."""
         matte = self.matte
         if matte is None or not self._matte_texture:
             return None
@@ -269,7 +269,7 @@ class Renderer:
             return None
         return next((slot for slot in self._slots if slot.frame_id == matte.frame_id), None)
 
-    # ---- pictures out -------------------------------------------------------------------------------------------
+    # ---- pictures out ----
 
     def composite(
         self, slot: _Slot, settings_: Settings, plate: Optional[Picture], *, trust_plate: bool
@@ -341,7 +341,7 @@ class Renderer:
             self._effect.integer(b"segments", segments)
             self._draw(b"Digit")
 
-    # ---- backdrops ----------------------------------------------------------------------------------------------
+    # ---- backdrops ----
 
     def set_backdrop(self, settings_: Settings, image: Optional[Picture], plate: Optional[Picture]) -> bool:
         """Choose what is drawn behind the person, and make it if it is a blur.
@@ -371,7 +371,7 @@ class Renderer:
         if kind == settings.PLATE_BLUR:
             if plate is None or not plate.texture:
                 return False
-            key = (plate.path, settings_.blur_radius)
+            key: object = (plate.path, settings_.blur_radius)
             return self._blurred_backdrop(key, settings_.blur_radius, b"Downscale", plate.texture)
         slot = self.slot_of_matte(settings_.max_age_ms)
         if slot is None:
@@ -383,7 +383,7 @@ class Renderer:
         )
 
     def set_privacy_blur(self) -> bool:
-        """Choose the newest frame, blurred beyond recognition, as the backdrop; False before the first frame."""
+        """Choose the newest frame, blurred beyond recognition, as the backdrop; False if there is none."""
         slot = self._newest
         if not slot.frame_id or not slot.small.texture:
             return False
@@ -418,7 +418,7 @@ class Renderer:
         return self._plain_backdrop(Backdrop.BLURRED)
 
     def _blur(self, radius: float, technique: bytes, texture: int) -> Target:
-        """Halve a texture until the wanted blur is narrow enough for the effect's taps, then blur it there."""
+        """Halve a texture until the wanted blur is narrow enough for the effect's taps; blur it there."""
         effect = self._effect
         if not self._blur_steps:
             width, height = self.small_width // 2, self.small_height // 2

@@ -1,10 +1,12 @@
 """Background samples on disk: one folder a filter, lossless pictures and a list of them.
 
-A sample is a PNG (captured here) or a copy of a picture that the user chose. ``samples.json`` lists them in order,
-oldest first, with their time and size. Every file is written beside its place and moved there, so a crash leaves the
-old state or the new one. A file that cannot be read is renamed to ``NAME.damaged`` and reported, never deleted.
+A sample is a PNG (captured here) or a copy of a picture that the user chose. ``samples.json`` lists them in
+order, oldest first, with their time and size. Every file is written beside its place and moved there, so a
+crash leaves the old state or the new one. A file that cannot be read is renamed to ``NAME.damaged`` and reported,
+never deleted.
 """
 
+import contextlib
 import json
 import os
 import struct
@@ -148,10 +150,8 @@ class SampleStore:
         self.problems.append(
             f"{path.name} is damaged ({reason}) and was set aside. Capture the background again."
         )
-        try:
-            os.replace(path, path.with_name(path.name + ".damaged"))
-        except OSError:
-            pass  # it is missing, or read-only: either way it is not used
+        with contextlib.suppress(OSError):  # it is missing, or read-only: either way it is not used
+            path.replace(path.with_name(path.name + ".damaged"))
 
 
 def _parse_list(content: bytes) -> List[Sample]:
@@ -217,7 +217,7 @@ def _write_atomically(path: Path, content: List[bytes]) -> None:
             file.writelines(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise SampleError(

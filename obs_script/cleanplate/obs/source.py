@@ -1,9 +1,9 @@
 """One filter on one source: ties the renderer, the worker, the samples and the settings together.
 
-Three kinds of threads come here. OBS' graphics thread calls `video_tick`, `video_render` and `update`, and never
-waits. OBS' other threads create, destroy, open the dialog, press hotkeys. The filter's own background thread does
-all that may block. They share plain attributes that each have one writer; what the graphics thread must do for
-another thread, or the reverse, is handed over by assigning a finished object.
+Three kinds of threads come here. OBS' graphics thread calls `video_tick`, `video_render` and `update`, and
+never waits. OBS' other threads create, destroy, open the dialog, press hotkeys. The filter's own background
+thread does all that may block. They share plain attributes that each have one writer; what the graphics
+thread must do for another thread, or the reverse, is handed over by assigning a finished object.
 """
 
 import statistics
@@ -11,7 +11,7 @@ import time
 import uuid
 from collections import deque
 from pathlib import Path
-from typing import Any, Deque, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, ClassVar, Deque, Dict, List, NamedTuple, Optional, Sequence
 
 from cleanplate.obs import libobs, properties, settings
 from cleanplate.obs.background_thread import BackgroundThread
@@ -53,7 +53,7 @@ class FilterSource:
         trampolines: Callbacks for buttons and hotkeys.
     """
 
-    _sets_in_use: Dict[str, int] = {}  # sample set -> handle of the filter that has it
+    _sets_in_use: ClassVar[Dict[str, int]] = {}  # sample set -> handle of the filter that has it
 
     def __init__(
         self, lib: Any, source: int, data: int, effect_path: str, handle: int, trampolines: Trampolines
@@ -106,7 +106,7 @@ class FilterSource:
         self._background.submit(lambda: self._open_store(copied_set))
         self._background.submit(self._load_image)
 
-    # ---- life ---------------------------------------------------------------------------------------------------
+    # ---- life ----
 
     def update(self, data: int) -> None:
         """Take new settings. On the graphics thread: libobs defers updates of video sources to it."""
@@ -133,13 +133,14 @@ class FilterSource:
         self._segment.unlink()
         self._sets_in_use.pop(self.settings.sample_set, None)
         self._say(
-            f"statistics: {self._frame_id} frames, {self._covered} covered, {self._worker.restarts} restarts, "
+            f"statistics: {self._frame_id} frames, {self._covered} covered, "
+            f"{self._worker.restarts} restarts, "
             f"matte age {_summary(self._ages_frames)} frames, {_summary(self._ages_ms)} ms, "
             f"delay {_summary(self._delays_ms)} ms"
         )
 
     def _claim_sample_set(self, data: int) -> str:
-        """Give the filter a folder name of its own. Returns the one it was copied from, or an empty string."""
+        """Give the filter a folder name of its own. Returns the one it was copied from, or nothing."""
         wanted = self.settings.sample_set
         if wanted and wanted not in self._sets_in_use and Path(wanted).name == wanted:
             self._sets_in_use[wanted] = self._handle
@@ -150,7 +151,7 @@ class FilterSource:
         self.settings = Settings.read(self._lib, data)
         return wanted if wanted in self._sets_in_use else ""
 
-    # ---- graphics thread ----------------------------------------------------------------------------------------
+    # ---- graphics thread ----
 
     def video_tick(self) -> None:
         """Begin a frame of OBS."""
@@ -296,7 +297,7 @@ class FilterSource:
         while self._retired:
             self._retired.pop().destroy()
 
-    # ---- hotkeys and dialog -------------------------------------------------------------------------------------
+    # ---- hotkeys and dialog ----
 
     def start_capture(self) -> None:
         """Begin the countdown of a capture, unless one is under way."""
@@ -389,8 +390,8 @@ class FilterSource:
         status = worker.status
         lines = [
             StatusLine(
-                f"Method {status.get('model') or '–'} on {status.get('provider') or '–'}, worker {worker.state}, "
-                f"{worker.restarts} restarts, {self._channel.frames_dropped} frames dropped"
+                f"Method {status.get('model') or '-'} on {status.get('provider') or '-'}, "
+                f"worker {worker.state}, {worker.restarts} restarts, {self._channel.frames_dropped} frames dropped"
             )
         ]
         lines.extend(
@@ -401,7 +402,8 @@ class FilterSource:
         if worker.state == "running":
             lines.append(
                 StatusLine(
-                    f"{_number(status, 'ms_median'):.1f} ms a matte (95 % within {_number(status, 'ms_p95'):.1f}), "
+                    f"{_number(status, 'ms_median'):.1f} ms a matte "
+                    f"(95 % within {_number(status, 'ms_p95'):.1f}), "
                     f"{_number(status, 'rate'):.0f} mattes a second; "
                     f"matte age {_summary(self._ages_frames)} frames, {_summary(self._ages_ms)} ms"
                 )
@@ -419,7 +421,7 @@ class FilterSource:
         drift = self._worker.status.get("drift")
         return str(drift.get("kind")) if isinstance(drift, dict) else ""
 
-    # ---- background thread --------------------------------------------------------------------------------------
+    # ---- background thread ----
 
     def _watch(self) -> None:
         self._worker.supervise()
@@ -550,7 +552,7 @@ def samples_folder(lib: Any) -> Path:
 
 def _summary(values: "Deque[Any]") -> str:
     copied = list(values)
-    return f"{statistics.median(copied):.0f}" if copied else "–"
+    return f"{statistics.median(copied):.0f}" if copied else "-"
 
 
 def _number(status: Dict[str, Any], key: str) -> float:

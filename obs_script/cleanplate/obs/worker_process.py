@@ -1,8 +1,8 @@
 """Starts, watches and restarts the inference worker of one filter. Lives on the filter's background thread.
 
-The worker's standard input is its wake-up pipe and its leash: one byte says "look into the segment", end of file
-says "OBS is gone". Our end of the pipe is not inherited by anything else that OBS starts, so it closes with OBS even
-if OBS is killed.
+The worker's standard input is its wake-up pipe and its leash: one byte says "look into the segment", end of
+file says "OBS is gone". Our end of the pipe is not inherited by anything else that OBS starts, so it closes
+with OBS even if OBS is killed.
 """
 
 import contextlib
@@ -94,15 +94,15 @@ class WorkerProcess:
 
     @property
     def state(self) -> str:
-        """``"stopped"``, or what the worker says: ``"starting"``, ``"loading"``, ``"running"`` or ``"error"``."""
+        """``stopped``, or what the worker says: ``starting``, ``loading``, ``running`` or ``error``."""
         if self._process is None:
             return "stopped"
         return str(self.status.get("state", "starting"))
 
     def wake(self) -> None:
         """Tell the worker to look into the segment. Never blocks; for any thread."""
-        # Without the lock the descriptor could be closed, and be another file of OBS by the time of the write.
-        # When it is taken, the pipe is being closed: nobody is left to wake.
+        # Without the lock the descriptor could be closed, and be another file of OBS by the time of the
+        # write. When it is taken, the pipe is being closed: nobody is left to wake.
         if self._pipe_lock.acquire(blocking=False):
             try:
                 if self._pipe >= 0:
