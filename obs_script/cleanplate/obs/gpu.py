@@ -17,6 +17,8 @@ class GraphicsError(Exception):
 class Effect:
     """A loaded effect file; `draw` fills the present render target with one of its techniques.
 
+    Parameters last for one `draw`: libobs sets them all back to the effect file's values after it.
+
     Raises:
         GraphicsError: The file is missing or does not compile.
     """

@@ -437,13 +437,15 @@ class Renderer:
             effect.pair(b"texel", 0.25 / smaller.width, 0.25 / smaller.height)
             smaller.paint(effect, b"Average")
             step, other = smaller, its_other
-        effect.number(b"sigma", max(0.1, min(BLUR_SIGMA_TEXELS, radius * step.height / REFERENCE_LINES)))
-        effect.texture(b"image", step.texture)
-        effect.pair(b"texel", 1.0 / step.width, 0.0)
-        other.paint(effect, b"Blur")
-        effect.texture(b"image", other.texture)
-        effect.pair(b"texel", 0.0, 1.0 / step.height)
-        step.paint(effect, b"Blur")
+        sigma = max(0.1, min(BLUR_SIGMA_TEXELS, radius * step.height / REFERENCE_LINES))
+        for source, into, texel in (
+            (step, other, (1.0 / step.width, 0.0)),
+            (other, step, (0.0, 1.0 / step.height)),
+        ):
+            effect.texture(b"image", source.texture)
+            effect.pair(b"texel", *texel)
+            effect.number(b"sigma", sigma)
+            into.paint(effect, b"Blur")
         return step
 
 
