@@ -163,9 +163,12 @@ class Renderer:
         if not self._draw_source(source, slot.full):
             return 0
         effect = self._effect
-        effect.texture(b"image", slot.full.texture)
+        # Encoded values are averaged, not light: so the worker scales the samples, and so networks are trained.
+        effect.texture(b"image", slot.full.texture, encoded=True)
         effect.pair(b"texel", 0.25 / self.small_width, 0.25 / self.small_height)
+        self._lib.gs_enable_framebuffer_srgb(False)
         slot.small.paint(effect, b"Downscale")
+        self._lib.gs_enable_framebuffer_srgb(True)
         slot.frame_id = frame_id
         slot.timestamp_ns = time.monotonic_ns()
         self._newest = slot
