@@ -1,0 +1,380 @@
+"""The worker as a process: fed, starved, stopped, orphaned."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cleanplate.wire import protocol
+from cleanplate.wire.ring import Channel, SlotInfo
+from cleanplate.wire.segment import Segment
+
+WIDTH, HEIGHT = 256, 144
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
+
+HUNG = """
+import sys, threading
+from cleanplate.worker import loop
+from cleanplate.worker.__main__ import main
+
+def hang(name, **options):
+    threading.Event().wait()
+
+loop.Worker.__init__.__kwdefaults__["create"] = hang
+sys.exit(main())
+"""
+
+
+class Filter:
+    """What the filter does, over a real segment and a real process."""
+
+    def __init__(self, folder, program=("-m", "cleanplate.worker")):
+        self.folder = folder
+        self.log = folder / "logs" / "worker.log"
+        self.segment = Segment.create()
+        self.channel = Channel.format(self.segment.buffer)
+        self.program = program
+        self.plate = np.random.default_rng(1).integers(60, 90, (HEIGHT, WIDTH, 3), np.uint8)
+        self.frame_id = 0
+        self.sequence = 0
+        self.process = self.start()
+
+    def start(self, **options):
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(self.folder)}
+        command = [sys.executable, *self.program, "--segment", self.segment.name, "--log", str(self.log)]
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, **options
+        )
+
+    def capture(self):
+        path = self.folder / "plate.png"
+        assert cv2.imwrite(str(path), self.plate)
+        self.channel.control.write({"model": "difference", "samples": [str(path)], "samples_generation": 1})
+        self.wake()
+
+    def wake(self):
+        self.process.stdin.write(b"\1")
+        self.process.stdin.flush()
+
+    def send(self, person=True):
+        frame = np.full((HEIGHT, WIDTH, 4), 255, np.uint8)
+        frame[:, :, :3] = self.plate
+        if person:
+            frame[40:, 90:160, :3] = 220
+        self.frame_id += 1
+        offset = self.channel.frames.begin()
+        self.segment.buffer[offset : offset + frame.nbytes] = frame.tobytes()
+        self.channel.frames.publish(SlotInfo(self.frame_id, time.monotonic_ns(), 3, WIDTH, HEIGHT, WIDTH * 4))
+        self.wake()
+
+    def matte(self):
+        picture = self.channel.mattes.newest(self.sequence)
+        if picture is None:
+            return None
+        data = bytes(self.segment.buffer[picture.offset : picture.offset + picture.size])
+        assert self.channel.mattes.still(picture)
+        self.sequence = picture.sequence
+        return picture.info, np.frombuffer(data, np.uint8).reshape(HEIGHT, WIDTH)
+
+    def next_matte(self):
+        """Sends frames, as a camera does, until a matte comes."""
+
+        def attempt():
+            self.send()
+            return self.matte()
+
+        return self.wait_for(attempt, pause=0.03)
+
+    def status(self):
+        update = self.channel.status.read(after=0)
+        return update[1] if update else {}
+
+    def wait_for_state(self, state):
+        self.wait_for(lambda: self.status().get("state") == state)
+
+    def wait_for(self, condition, pause=0.01, seconds=30):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            value = condition()
+            if value:
+                return value
+            assert self.process.poll() is None, self.process.stderr.read()
+            time.sleep(pause)
+        raise AssertionError(f"in vain; status {self.status()}")
+
+    def close(self):
+        for end in (self.process.stdin, self.process.stderr):
+            with contextlib.suppress(OSError):
+                end.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(5)
+        self.process.kill()
+        self.process.wait()
+        self.channel.close()
+        self.segment.close()
+        self.segment.unlink()
+
+
+@pytest.fixture
+def make_filter(tmp_path):
+    made = []
+
+    def make(name="one", **options):
+        folder = tmp_path / name
+        folder.mkdir()
+        made.append(Filter(folder, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def running(make_filter):
+    running = make_filter()
+    running.capture()
+    running.wait_for_state("running")
+    return running
+
+
+def test_frames_become_mattes(running):
+    info, matte = running.next_matte()
+
+    assert (info.generation, info.width, info.height, info.stride) == (3, WIDTH, HEIGHT, WIDTH)
+    assert matte[60:130, 105:145].min() > 200
+    assert matte[:, :60].max() < 50
+    running.wait_for(lambda: running.status()["ms_median"] > 0)
+    status = running.status()
+    assert (status["model"], status["pid"], status["log"]) == (
+        "difference",
+        running.process.pid,
+        str(running.log),
+    )
+
+
+def test_each_of_many_frames_at_30_a_second_gets_its_matte(running):
+    running.next_matte()
+    frames = set()
+    for _ in range(30):
+        running.send()
+        frames.add(running.frame_id)
+        info, _ = running.wait_for(running.matte, pause=0.001)
+        frames.discard(info.frame_id)
+        time.sleep(0.01)
+
+    assert len(frames) == 0
+
+
+def test_end_of_file_ends_it(running):
+    started = time.monotonic()
+    running.process.stdin.close()
+
+    assert running.process.wait(5) == 0
+    assert time.monotonic() - started < 1
+    assert "The filter is gone" in running.log.read_text()
+
+
+def test_end_of_file_ends_it_even_inside_a_network_that_never_returns(make_filter):
+    hung = make_filter(program=("-c", HUNG))
+    hung.channel.control.write({"model": "difference"})
+    hung.wait_for_state("loading")
+    started = time.monotonic()
+    hung.process.stdin.close()
+
+    assert hung.process.wait(5) == 0
+    assert time.monotonic() - started < 1
+
+
+@posix_only
+def test_a_killed_filter_leaves_no_orphan(make_filter, tmp_path):
+    served = make_filter()
+    script = (
+        "import subprocess, sys, time\n"
+        "worker = subprocess.Popen([sys.executable, '-m', 'cleanplate.worker', '--segment', sys.argv[1]],"
+        " stdin=subprocess.PIPE)\n"
+        "print(worker.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    served.process.stdin.close()
+    served.process.wait(5)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script, served.segment.name], stdout=subprocess.PIPE, env=environment
+    ) as parent:
+        pid = int(parent.stdout.readline())
+        deadline = time.monotonic() + 30
+        served.channel.status.write({})
+        while served.status().get("pid") != pid:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        parent.kill()
+        parent.wait()
+        started = time.monotonic()
+        while is_running(pid):
+            assert time.monotonic() - started < 1
+            time.sleep(0.01)
+
+
+def is_running(pid):
+    """Whether the process is there and no zombie, whose reaping is up to whoever inherited it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@posix_only
+def test_a_stopped_worker_goes_on_when_it_is_continued(running):
+    running.next_matte()
+    running.process.send_signal(signal.SIGSTOP)
+    time.sleep(0.1)
+    running.matte()
+    heartbeat = running.channel.heartbeat_ns
+    for _ in range(20):
+        running.send()
+    time.sleep(0.3)
+    assert running.matte() is None
+    assert running.channel.heartbeat_ns == heartbeat
+
+    running.process.send_signal(signal.SIGCONT)
+    info, _ = running.wait_for(running.matte)
+    assert info.frame_id == running.frame_id
+    assert running.channel.frames_dropped >= 18
+
+
+@posix_only
+def test_an_interrupt_from_the_terminal_is_ignored(running):
+    running.process.send_signal(signal.SIGINT)
+
+    assert running.next_matte()
+
+
+def test_the_heart_beats_while_idle(running):
+    beats = {running.channel.heartbeat_ns}
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        beats.add(running.channel.heartbeat_ns)
+        time.sleep(0.01)
+    gaps = np.diff(sorted(beats)) / 1e9
+
+    assert len(beats) >= 5
+    assert np.median(gaps) <= protocol.HEARTBEAT_SECONDS
+    assert abs(time.monotonic_ns() - max(beats)) < 5e9  # it is the clock that all processes share
+
+
+def test_garbage_in_the_segment_does_not_kill_it(running):
+    running.next_matte()
+    rng = np.random.default_rng(2)
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        running.segment.buffer[protocol.CONTROL_OFFSET : protocol.FRAMES_OFFSET] = rng.bytes(
+            protocol.FRAMES_OFFSET - protocol.CONTROL_OFFSET
+        )
+        for slot in range(protocol.SLOTS):
+            start = protocol.FRAMES_OFFSET + slot * protocol.FRAME_SLOT_BYTES
+            running.segment.buffer[start : start + 64] = rng.bytes(64)
+            start = protocol.MATTES_OFFSET + slot * protocol.MATTE_SLOT_BYTES
+            running.segment.buffer[start : start + 64] = rng.bytes(64)
+        running.wake()
+        time.sleep(0.005)
+    for _ in range(protocol.SLOTS):
+        running.send()
+    running.sequence = 0
+    running.capture()
+
+    def matte_of_a_frame():
+        running.send()
+        newest = running.matte()
+        running.sequence = 0
+        return newest is not None and abs(newest[0].frame_id - running.frame_id) < 10
+
+    running.wait_for(matte_of_a_frame, pause=0.05)
+
+
+def test_two_workers_side_by_side(make_filter):
+    filters = [make_filter("one"), make_filter("two")]
+    filters[1].plate = filters[1].plate + 100
+    for each in filters:
+        each.capture()
+    for _ in range(5):
+        for each in filters:
+            info, matte = each.next_matte()
+            assert info.frame_id <= each.frame_id
+            assert matte[60:130, 105:145].min() > 200
+    filters[0].process.stdin.close()
+    assert filters[0].process.wait(5) == 0
+    assert filters[1].next_matte()
+
+
+def test_no_samples_no_mattes(make_filter):
+    bare = make_filter()
+    bare.channel.control.write({"model": "difference"})
+    bare.send()
+    bare.wait_for_state("error")
+
+    assert bare.status()["error"]["action"] == "Capture the background"
+    assert bare.matte() is None
+    bare.capture()
+    assert bare.next_matte()
+
+
+def test_a_killed_worker_is_followed_by_another_on_the_same_segment(running):
+    running.next_matte()
+    running.process.kill()
+    running.process.wait()
+    running.process.stdin.close()
+    running.process.stderr.close()
+    running.process = running.start()
+    running.send()
+
+    assert running.next_matte()
+    assert running.status()["pid"] == running.process.pid
+
+
+def test_a_wrong_segment_is_an_error_in_the_log_and_on_standard_error(tmp_path):
+    log = tmp_path / "deep" / "worker.log"
+    command = [
+        sys.executable,
+        "-m",
+        "cleanplate.worker",
+        "--segment",
+        str(tmp_path / "none"),
+        "--log",
+        str(log),
+    ]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(tmp_path)}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
+    ) as process:
+        assert process.wait(30) == 1
+        assert "SegmentError: Cannot open the segment" in process.stderr.read()
+    assert "Traceback" in log.read_text()
+    assert "SegmentError" in log.read_text()
+
+
+@posix_only
+def test_the_stack_of_a_native_crash_is_in_the_log(running):
+    running.process.send_signal(signal.SIGSEGV)
+    running.process.wait(5)
+
+    log = running.log.read_text()
+    assert "Fatal Python error: Segmentation fault" in log
+    assert "loop.py" in log
+
+
+def test_a_flood_of_wake_ups_is_swallowed(running):
+    thread = threading.Thread(target=lambda: [running.process.stdin.write(b"\1" * 100_000) for _ in range(5)])
+    thread.start()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert running.next_matte()
