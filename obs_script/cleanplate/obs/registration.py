@@ -13,11 +13,12 @@ frame.
 import ctypes
 import functools
 import itertools
+import os
 import traceback
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional, Set
 
-from cleanplate.obs import libobs, properties
+from cleanplate.obs import libobs, profiling, properties
 from cleanplate.obs.settings import Settings
 from cleanplate.obs.source import FilterSource, Trampolines
 
@@ -25,6 +26,7 @@ TYPE_ID = b"cleanplate_filter"  # libobs keeps this pointer as unversioned_id
 DISPLAY_NAME = b"Clean Plate background removal"
 
 _lib: Any = None
+_profile: Optional[profiling.Profile] = None
 _folder = ""  # where cleanplate.effect is
 _filters: Dict[int, FilterSource] = {}
 _handles = itertools.count(1)
@@ -82,6 +84,8 @@ def _destroy(handle: int) -> None:
     instance = _filters.pop(handle, None)
     if instance is not None:
         instance.destroy()
+        if _profile is not None:
+            libobs.log(_lib, libobs.LOG_INFO, f"profile: {_profile.report()}")
 
 
 @guarded(libobs.GetDefaults)
@@ -196,11 +200,18 @@ def register(folder: str, lib: Any = None) -> bool:
     Returns:
         Whether this call registered it: False when it already was, as after "Reload scripts".
     """
-    global _lib, _folder  # noqa: PLW0603 - one registration for the life of the process
+    global _lib, _folder, _profile  # noqa: PLW0603 - one registration for the life of the process
     _folder = folder
     if _lib is not None:
         return False
     _lib = lib if lib is not None else libobs.LibObs(libobs.open_library())
+    if os.environ.get(profiling.VARIABLE):
+        _lib = profiling.TimedLibrary(_lib, [function.name for function in libobs.FUNCTIONS])
+        _profile = profiling.Profile(_lib)
+        for name in ("video_tick", "video_render"):
+            setattr(
+                FilterSource, name, _profile.measured(getattr(FilterSource, name), first=name == "video_tick")
+            )
     _lib.obs_register_source_s(ctypes.byref(_info), ctypes.sizeof(_info))
     return True
 

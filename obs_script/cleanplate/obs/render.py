@@ -163,7 +163,7 @@ class Renderer:
         if not self._draw_source(source, slot.full):
             return 0
         effect = self._effect
-        # Encoded values are averaged, not light: so the worker scales the samples, and so networks are trained.
+        # Encoded values are averaged, not light: as the worker does to the samples, and training does.
         effect.texture(b"image", slot.full.texture, encoded=True)
         effect.pair(b"texel", 0.25 / self.small_width, 0.25 / self.small_height)
         self._lib.gs_enable_framebuffer_srgb(False)

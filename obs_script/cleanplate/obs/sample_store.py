@@ -2,8 +2,8 @@
 
 A sample is a PNG (captured here) or a copy of a picture that the user chose. ``samples.json`` lists them in
 order, oldest first, with their time and size. Every file is written beside its place and moved there, so a
-crash leaves the old state or the new one. A file that cannot be read is renamed to ``NAME.damaged`` and reported,
-never deleted.
+crash leaves the old state or the new one. A file that cannot be read is renamed to ``NAME.damaged`` and
+reported, never deleted.
 """
 
 import contextlib

@@ -62,7 +62,7 @@ class Settings:
     image_fit: str = FILL
     blur_radius: float = 24.0  # pixels in a frame of 1080 lines
     threshold: float = 0.5  # matte value at the middle of the edge
-    softness: float = 1.0  # width of the edge's ramp in matte values; 1 leaves the matte as it is
+    softness: float = 0.8  # width of the edge's ramp in matte values; 1 leaves the matte as it is
     shift: float = 0.0  # pixels of a matte 512 wide; positive expands the person
     smoothing: float = 0.3  # 0 none .. 1 strongest, over time
     decontaminate: bool = True
