@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from cleanplate.wire import protocol
@@ -22,13 +23,13 @@ posix_only = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX sig
 
 HUNG = """
 import sys, threading
-from cleanplate.worker import loop
+from cleanplate.engine import matting
 from cleanplate.worker.__main__ import main
 
 def hang(name, **options):
     threading.Event().wait()
 
-loop.Worker.__init__.__kwdefaults__["create"] = hang
+matting.create_engine = hang
 sys.exit(main())
 """
 
@@ -174,6 +175,11 @@ def test_each_of_many_frames_at_30_a_second_gets_its_matte(running):
     assert len(frames) == 0
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_standard_input_is_left_to_libraries_as_the_null_device(running):
+    assert str(Path(f"/proc/{running.process.pid}/fd/0").readlink()) == os.devnull
+
+
 def test_end_of_file_ends_it(running):
     started = time.monotonic()
     running.process.stdin.close()
@@ -212,7 +218,6 @@ def test_a_killed_filter_leaves_no_orphan(make_filter, tmp_path):
     ) as parent:
         pid = int(parent.stdout.readline())
         deadline = time.monotonic() + 30
-        served.channel.status.write({})
         while served.status().get("pid") != pid:
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -227,8 +232,8 @@ def test_a_killed_filter_leaves_no_orphan(make_filter, tmp_path):
 def is_running(pid):
     """Whether the process is there and no zombie, whose reaping is up to whoever inherited it."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 

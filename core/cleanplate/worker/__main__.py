@@ -20,7 +20,7 @@ from cleanplate.wire.protocol import NotInstalledError
 from cleanplate.wire.ring import Channel
 from cleanplate.wire.segment import Segment
 from cleanplate.worker.logfile import log_to
-from cleanplate.worker.wakeup import Wakeup
+from cleanplate.worker.wakeup import Wakeup, take_standard_input
 
 MOST_THREADS = 4
 """More threads than this hardly speed up networks of this size."""
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     # Ctrl-C in OBS' terminal goes to all its processes; what follows from it is OBS' affair.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    wakeup = Wakeup()
+    wakeup = Wakeup(take_standard_input())
     wakeup.start()
     try:
         if options.log is not None:

@@ -12,6 +12,25 @@ GRACE_SECONDS = 0.3
 """How long the main loop may take to leave by itself at end of file."""
 
 
+def take_standard_input() -> int:
+    """Move the pipe from standard input to a descriptor of its own, and leave the null device in its place.
+
+    Windows lets nobody ask about a pipe while a thread waits in a read of it, and libraries do ask about
+    standard input when they are loaded: https://github.com/numpy/numpy/issues/24290.
+
+    Returns:
+        The pipe's descriptor.
+
+    Raises:
+        OSError: standard input is closed.
+    """
+    pipe = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return pipe
+
+
 class Wakeup:
     """Turns bytes on a pipe into wake-ups, and end of file into the end of the process (status 0).
 
@@ -19,7 +38,7 @@ class Wakeup:
         descriptor: the pipe's reading end.
     """
 
-    def __init__(self, descriptor: int = 0) -> None:
+    def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._event = threading.Event()
         self._gone = False
@@ -54,5 +73,5 @@ class Wakeup:
     def _read(self) -> bytes:
         try:
             return os.read(self._descriptor, 4096)
-        except OSError:  # started without a standard input: nobody holds the leash
+        except OSError:  # a pipe that cannot be read is no leash
             return b""

@@ -79,9 +79,10 @@ frame_id, timestamp and generation of the frame that it was made from, and has i
 Heartbeat
 ---------
 A worker that is well writes the time at least every 250 ms, with frames or without. It does not while it
-loads a model or encodes samples: it says "loading" in its status before it begins. The clock is
-`time.monotonic_ns`, which the processes of one machine share (CLOCK_MONOTONIC, QueryPerformanceCounter,
-mach_absolute_time).
+loads a model or encodes samples: it says "loading" in its status before it begins. The clock is its
+`time.monotonic_ns`. On Linux and macOS that is one clock for all processes; on Windows it is another one in
+Python 3.13 than in older versions. So the filter should not subtract a heartbeat from its own time: a
+heartbeat that changes is the sign of life, and the filter's own clock tells how long ago it last did.
 
 Sequences
 ---------
