@@ -1,0 +1,18 @@
+"""Errors of the training data.
+
+    DataError
+    ├── SourceMissingError    an archive or a packed store is not there
+    └── SourceDamagedError    it is there and cannot be read
+"""
+
+
+class DataError(Exception):
+    """Something is wrong with the training or evaluation data."""
+
+
+class SourceMissingError(DataError):
+    """A file that the data needs does not exist."""
+
+
+class SourceDamagedError(DataError):
+    """A file exists but its content is not what it should be."""

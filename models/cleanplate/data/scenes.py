@@ -1,0 +1,381 @@
+"""Composites made on the fly: a person before a room, and background samples of the same room.
+
+What paper 003 calls ambiguity is made on purpose: pictures of people hang on the walls, in the frame and in the
+samples alike. Objects are moved between sample and frame, the camera is moved and re-exposed, the person throws a
+shadow. Stills keep their own background and have no sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.data.degrade import Camera, drifted, random_camera, take_picture
+from cleanplate.data.geometry import Float, after, displace, similarity, smooth_field, smooth_path
+from cleanplate.data.store import PictureStore
+
+UInt8 = NDArray[np.uint8]
+
+POSTERS_WITHOUT_SAMPLES = 0.4  # times the usual chance
+CANVAS_MARGIN = 1.3  # the room is painted this much larger than the frame, so that views can move
+
+
+class Scene(NamedTuple):
+    """T successive frames of one video and S background samples of its room.
+
+    Attributes:
+        frames: uint8 [T, H, W, 3] BGR.
+        pha: uint8 [T, H, W], the true matte.
+        samples: uint8 [S, H, W, 3] BGR; S may be 0.
+    """
+
+    frames: UInt8
+    pha: UInt8
+    samples: UInt8
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """How likely everything is; each chance is 0..1.
+
+    Attributes:
+        posters: Pictures of people on the wall.
+        moved_objects: Something stands elsewhere in the sample.
+        empty: Nobody is there.
+        second_person: Two people are there.
+        shadow: The person darkens the room.
+        aligned: The sample's camera stood still (up to a fraction of a pixel).
+        far: The sample's camera was moved a lot, up to an eighth of the picture.
+        wrong_room: The sample shows another room: the camera was carried away.
+        parallax: The sample differs by a smooth distortion.
+        drift: How much exposure and white balance change between sample and frame, 1 as usual.
+    """
+
+    posters: float = 0.35
+    moved_objects: float = 0.35
+    empty: float = 0.06
+    second_person: float = 0.06
+    shadow: float = 0.4
+    aligned: float = 0.4
+    far: float = 0.15
+    wrong_room: float = 0.03
+    parallax: float = 0.3
+    drift: float = 1.0
+
+
+class Stores(NamedTuple):
+    """The packed pictures of one split; see `cleanplate.data.pack`."""
+
+    people: PictureStore
+    stills: PictureStore
+    rooms: PictureStore
+
+
+class SceneMaker:
+    """Makes random scenes of one split."""
+
+    def __init__(self, stores: Stores, options: SceneOptions) -> None:
+        self.stores = stores
+        self.options = options
+        self._clips: dict[str, list[int]] = {}
+        singles: list[int] = []
+        for index, entry in enumerate(stores.people.entries):
+            if entry.name.startswith("signers/"):
+                self._clips.setdefault(entry.name.rsplit("/", 1)[0], []).append(index)
+            else:
+                singles.append(index)
+        self._singles = singles
+        self._clip_names = sorted(self._clips)
+
+    def composite(self, rng: np.random.Generator, size: tuple[int, int], frames: int, samples: int) -> Scene:
+        """Return a person before a room.
+
+        Args:
+            rng: Random numbers; the same state gives the same scene.
+            size: Width and height of the frames.
+            frames: How many successive frames.
+            samples: How many background samples.
+        """
+        width, height = size
+        options = self.options
+        in_frame = self._room(rng, size)
+        in_sample = in_frame.copy()
+        # Without a sample nobody can tell every poster from a person: such scenes have fewer.
+        if rng.random() < options.posters * (1.0 if samples else POSTERS_WITHOUT_SAMPLES):
+            for _ in range(int(rng.integers(1, 4))):
+                self._hang_poster(rng, (in_frame, in_sample))
+        if rng.random() < options.moved_objects:
+            targets = ((in_frame,), (in_sample,), (in_frame, in_sample))
+            for _ in range(int(rng.integers(1, 4))):
+                self._put_object(rng, targets[int(rng.integers(3))])
+
+        camera = random_camera(rng)
+        centre = (in_frame.shape[1] / 2, in_frame.shape[0] / 2)
+        look = similarity(
+            float(rng.normal(0, 2)),
+            float(rng.uniform(0.95, 1.15)),
+            centre,
+            (width / 2 - centre[0], height / 2 - centre[1]),
+        )
+        room = _view(in_frame, look, size)
+        people = self._people(rng, size, frames)
+        with_shadow = rng.random() < options.shadow
+        shadow = _Shadow.random(rng, size)
+        moment_camera = drifted(camera, rng, options.drift)
+        pictures, mattes = [], []
+        for person in people:
+            scene = shadow.cast(room, person[..., 3]) if with_shadow else room
+            alpha = person[..., 3:] / np.float32(255)
+            scene = scene + (person[..., :3] - scene) * alpha
+            moment_camera = drifted(moment_camera, rng, 0.05)
+            pictures.append(take_picture(scene.astype(np.float32), moment_camera, rng))
+            mattes.append(person[..., 3].astype(np.uint8))
+
+        plates = np.empty((samples, height, width, 3), np.uint8)
+        for index in range(samples):
+            plates[index] = self._sample(rng, in_sample, look, size, camera)
+        return Scene(np.stack(pictures), np.stack(mattes), plates)
+
+    def still(self, rng: np.random.Generator, size: tuple[int, int], frames: int) -> Scene:
+        """Return a portrait before its own background, without any sample; a sequence pans over it."""
+        width, height = size
+        picture = self.stores.stills[int(rng.integers(len(self.stores.stills)))]
+        tall, wide = picture.shape[:2]
+        fill = max(width / wide, height / tall)
+        fit = min(width / wide, height / tall)
+        scale = float(rng.uniform(fit + 0.6 * (fill - fit), 1.15 * fill))
+        slack_x, slack_y = width - wide * scale, height - tall * scale
+        if slack_y < 0:  # crop rather the lower edge: heads matter
+            slack_y *= float(rng.beta(1, 2))
+        shift = (slack_x * float(rng.uniform(0, 1)), slack_y if slack_y < 0 else slack_y * float(rng.uniform(0, 1)))
+        mirror = rng.random() < 0.5
+        matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
+        matrix = after(similarity(float(rng.normal(0, 4)), 1, (width / 2, height / 2), (0, 0)), matrix)
+        steps_x, steps_y = smooth_path(rng, frames, 0.006 * width), smooth_path(rng, frames, 0.006 * width)
+        camera = random_camera(rng)
+        pictures, mattes = [], []
+        for x, y in zip(steps_x, steps_y, strict=True):
+            moved = matrix + np.array([[0, 0, x], [0, 0, y]], np.float32)
+            view = cv2.warpAffine(
+                picture, moved, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101
+            )
+            if mirror:
+                view = view[:, ::-1]
+            pictures.append(take_picture(np.float32(view[..., :3]), camera, rng))
+            mattes.append(view[..., 3])
+        return Scene(np.stack(pictures), np.stack(mattes), np.empty((0, height, width, 3), np.uint8))
+
+    def _room(self, rng: np.random.Generator, size: tuple[int, int]) -> Float:
+        """Return a piece of a room, larger than the frame by the margin: float32 BGR 0..255."""
+        rooms = self.stores.rooms
+        room = rooms[int(rng.integers(len(rooms)))]
+        width, height = round(size[0] * CANVAS_MARGIN), round(size[1] * CANVAS_MARGIN)
+        tall, wide = room.shape[:2]
+        part = float(rng.uniform(0.55, 1.0)) * min(wide / width, tall / height)
+        crop_w, crop_h = int(width * part), int(height * part)
+        x, y = int(rng.integers(wide - crop_w + 1)), int(rng.integers(tall - crop_h + 1))
+        piece = cv2.resize(room[y : y + crop_h, x : x + crop_w], (width, height), interpolation=cv2.INTER_AREA)
+        if rng.random() < 0.5:
+            piece = piece[:, ::-1]
+        tone = np.exp(rng.normal(-0.15, 0.25)) * np.exp(rng.normal(0, 0.06, 3))
+        return np.clip(piece * tone.astype(np.float32), 0, 255).astype(np.float32)
+
+    def _sample(
+        self, rng: np.random.Generator, canvas: Float, look: Float, size: tuple[int, int], camera: Camera
+    ) -> UInt8:
+        width, height = size
+        options = self.options
+        chance = rng.random()
+        if chance < options.wrong_room:
+            canvas = self._room(rng, size)
+        if chance < options.aligned:
+            moved = similarity(0, 1, (0, 0), (float(rng.normal(0, 0.4)), float(rng.normal(0, 0.4))))
+        else:
+            far = chance > 1 - options.far
+            reach, turn, zoom = (0.08, 4.0, 0.08) if far else (0.02, 1.0, 0.02)
+            moved = similarity(
+                float(rng.normal(0, turn)),
+                float(np.exp(rng.normal(0, zoom))),
+                (width / 2, height / 2),
+                (float(rng.normal(0, reach * width)), float(rng.normal(0, reach * width))),
+            )
+        view = _view(canvas, after(moved, look), size)
+        if chance >= options.aligned and rng.random() < options.parallax:
+            view = displace(view, smooth_field(rng, height, width, 0.008 * width)).astype(np.float32)
+        return take_picture(view, drifted(camera, rng, options.drift), rng)
+
+    def _hang_poster(self, rng: np.random.Generator, canvases: tuple[Float, ...]) -> None:
+        """Hang a picture of a person on the wall, as a framed rectangle or cut out; the same in each canvas."""
+        tall, wide = canvases[0].shape[:2]
+        side = float(rng.uniform(0.15, 0.6)) * tall
+        if rng.random() < 0.7:
+            still = self.stores.stills[int(rng.integers(len(self.stores.stills)))]
+            picture = np.dstack([still[..., :3], np.full(still.shape[:2], 255, np.uint8)])
+            border = int(rng.integers(0, 14))
+            colour = [int(c) for c in rng.integers(0, 256, 3)]
+            picture = cv2.copyMakeBorder(
+                picture, border, border, border, border, cv2.BORDER_CONSTANT, value=[*colour, 255]
+            )
+        else:
+            picture = self.stores.people[self._singles[int(rng.integers(len(self._singles)))]]
+        high, broad = picture.shape[:2]
+        scale = side / high
+        left = float(rng.uniform(-0.2 * side, wide - 0.5 * side))
+        top = float(rng.uniform(0, max(1.0, 0.85 * tall - side)))
+        corners = np.array([[0, 0], [broad, 0], [broad, high], [0, high]], np.float32)
+        target = corners * scale + np.array([left, top], np.float32)
+        target += rng.normal(0, 0.03 * side, (4, 2)).astype(np.float32)
+        matrix = cv2.getPerspectiveTransform(corners, target.astype(np.float32))
+        warped = cv2.warpPerspective(picture, matrix, (wide, tall), flags=cv2.INTER_AREA)
+        dim = float(rng.uniform(0.5, 1.05))
+        for canvas in canvases:
+            _paint(canvas, warped, dim)
+
+    def _put_object(self, rng: np.random.Generator, canvases: tuple[Float, ...]) -> None:
+        """Put a piece of another room somewhere: a thing that was moved, brought or taken away."""
+        tall, wide = canvases[0].shape[:2]
+        room = self.stores.rooms[int(rng.integers(len(self.stores.rooms)))]
+        broad, high = (int(float(rng.uniform(0.08, 0.35)) * tall) for _ in range(2))
+        x, y = int(rng.integers(room.shape[1] - 20)), int(rng.integers(room.shape[0] - 20))
+        piece = cv2.resize(room[y : y + 2 * high, x : x + 2 * broad], (broad, high), interpolation=cv2.INTER_AREA)
+        mask = np.zeros((high, broad), np.uint8)
+        if rng.random() < 0.5:
+            mask[1:-1, 1:-1] = 255
+        else:
+            points = rng.uniform(0, 1, (9, 2)) * (broad, high)
+            cv2.fillConvexPoly(mask, cv2.convexHull(points.astype(np.int32)), 255)
+        picture = np.dstack([piece, mask])
+        shift = (float(rng.uniform(0, wide - broad)), float(rng.uniform(0.1 * tall, tall - high)))
+        matrix = similarity(float(rng.normal(0, 8)), 1, (broad / 2, high / 2), shift)
+        warped = cv2.warpAffine(picture, matrix, (wide, tall), flags=cv2.INTER_LINEAR)
+        for canvas in canvases:
+            _paint(canvas, warped, 1.0)
+
+    def _people(self, rng: np.random.Generator, size: tuple[int, int], frames: int) -> Float:
+        """Return who is in the frames: float32 [T, H, W, 4], colours and alpha, 0..255."""
+        chance = rng.random()
+        width, height = size
+        layers = np.zeros((frames, height, width, 4), np.float32)
+        if chance < self.options.empty:
+            return layers
+        layers = self._person(rng, size, frames)
+        if chance > 1 - self.options.second_person:
+            behind = self._person(rng, size, frames)
+            alpha = layers[..., 3:] / 255
+            union = np.maximum(layers[..., 3:], behind[..., 3:])
+            layers = np.concatenate([behind[..., :3] * (1 - alpha) + layers[..., :3] * alpha, union], -1)
+        return layers
+
+    def _person(self, rng: np.random.Generator, size: tuple[int, int], frames: int) -> Float:
+        width, height = size
+        if rng.random() < (0.15 if frames == 1 else 0.5):
+            name = self._clip_names[int(rng.integers(len(self._clip_names)))]
+            clip = self._clips[name]
+            start = int(rng.integers(max(1, len(clip) - frames + 1)))
+            pictures = [self.stores.people[clip[min(start + t, len(clip) - 1)]] for t in range(frames)]
+        else:
+            pictures = [self.stores.people[self._singles[int(rng.integers(len(self._singles)))]]] * frames
+        # The largest picture of the clip gives the scale; each is cropped to the person, so align bottoms.
+        high = max(picture.shape[0] for picture in pictures)
+        broad = pictures[0].shape[1]
+        tall_and_thin = high > 1.9 * broad  # a full body: show its upper part
+        shown = float(rng.uniform(0.5, 1.1))
+        person_height = shown * height * (float(rng.uniform(1.0, 2.6)) if tall_and_thin else 1.0)
+        scale = person_height / high
+        top = height * (1 - shown)
+        if not tall_and_thin and rng.random() < 0.35:  # leaning in, or low in the picture
+            top += float(rng.uniform(0, 0.25)) * height
+        if tall_and_thin:
+            bottom = top + person_height
+            if bottom < height:
+                top += height - bottom
+        x = width * float(np.clip(rng.normal(0.5, 0.2), -0.05, 1.05))
+        angle = float(rng.normal(0, 3))
+        mirror = rng.random() < 0.5
+        lively = float(rng.choice([0.002, 0.006, 0.02]))
+        path_x, path_y = smooth_path(rng, frames, lively * width), smooth_path(rng, frames, lively * width / 2)
+        path_turn, path_scale = smooth_path(rng, frames, 60 * lively), smooth_path(rng, frames, lively)
+        fields = (
+            (smooth_field(rng, height, width, 0.01 * width), smooth_field(rng, height, width, 0.3 * lively * width))
+            if rng.random() < 0.4
+            else None
+        )
+        tone = (np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.05, 3))).astype(np.float32)
+        layers = np.empty((frames, height, width, 4), np.float32)
+        for t, picture in enumerate(pictures):
+            tall_t, broad_t = picture.shape[:2]
+            flip = np.array([[-1, 0, broad_t - 1], [0, 1, 0]], np.float32)
+            place = np.array(
+                [[scale, 0, x - scale * broad_t / 2], [0, scale, top + scale * (high - tall_t)]], np.float32
+            )
+            foot = (x, float(height))
+            move = similarity(
+                angle + float(path_turn[t]), float(np.exp(path_scale[t])), foot, (float(path_x[t]), float(path_y[t]))
+            )
+            matrix = after(move, after(place, flip) if mirror else place)
+            layer = _warp_person(picture, matrix, size)
+            if fields is not None:
+                layer = displace(layer, fields[0] + t * fields[1])
+            speed = np.array([path_x[t] - path_x[t - 1], path_y[t] - path_y[t - 1]]) if t else np.zeros(2)
+            layers[t] = _motion_blur(np.float32(layer), speed)
+        layers[..., :3] = np.clip(layers[..., :3] * tone, 0, 255)
+        return layers
+
+
+@dataclass(frozen=True)
+class _Shadow:
+    shift: tuple[float, float]
+    softness: float
+    strength: float
+
+    @staticmethod
+    def random(rng: np.random.Generator, size: tuple[int, int]) -> "_Shadow":
+        shift = (float(rng.normal(0, 0.06 * size[0])), float(rng.normal(0.02, 0.03) * size[1]))
+        return _Shadow(shift, float(rng.uniform(0.01, 0.06)) * size[0], float(rng.uniform(0.1, 0.55)))
+
+    def cast(self, room: Float, alpha: Float) -> Float:
+        height, width = alpha.shape
+        moved = cv2.warpAffine(alpha, similarity(0, 1, (0, 0), self.shift), (width, height))
+        soft = cv2.GaussianBlur(moved, (0, 0), self.softness) / 255
+        return (room * (1 - self.strength * soft)[..., None]).astype(np.float32)
+
+
+def _view(canvas: Float, matrix: Float, size: tuple[int, int]) -> Float:
+    view = cv2.warpAffine(canvas, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return view.astype(np.float32, copy=False)
+
+
+def _warp_person(picture: UInt8, matrix: Float, size: tuple[int, int]) -> Float:
+    """Warp colours and alpha; where a cut-out ends at its picture's lower edge, it is drawn on downwards."""
+    shrink = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if shrink < 0.6:  # warpAffine does not average: shrink first
+        small = (max(1, round(picture.shape[1] * shrink)), max(1, round(picture.shape[0] * shrink)))
+        ratio_x, ratio_y = picture.shape[1] / small[0], picture.shape[0] / small[1]
+        picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        matrix = after(matrix, np.array([[ratio_x, 0, 0], [0, ratio_y, 0]], np.float32))
+    below = picture[-1:].repeat(picture.shape[0] // 3 + 1, 0)
+    picture = np.vstack([picture, below])
+    warped = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
+    return np.float32(warped)
+
+
+def _motion_blur(layer: Float, speed: NDArray[np.float64]) -> Float:
+    length = int(round(float(np.hypot(*speed))))
+    if length < 2:
+        return layer
+    kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
+    middle = np.array([length, length])
+    half = speed / 2
+    start, end = np.round(middle - half).astype(int), np.round(middle + half).astype(int)
+    cv2.line(kernel, (int(start[0]), int(start[1])), (int(end[0]), int(end[1])), 1.0)
+    return cv2.filter2D(layer, -1, kernel / kernel.sum()).astype(np.float32, copy=False)
+
+
+def _paint(canvas: Float, picture: NDArray[np.uint8], dim: float) -> None:
+    alpha = picture[..., 3:] / np.float32(255)
+    canvas += (picture[..., :3] * np.float32(dim) - canvas) * alpha
+    np.clip(canvas, 0, 255, out=canvas)

@@ -1,0 +1,182 @@
+"""Our network: background attenuation that knows where things are, any number of samples, temporal memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from cleanplate.nets.decoder import Decoder, Remember
+from cleanplate.nets.matching import LocalMatching
+from cleanplate.nets.memory import ConvGRU
+from cleanplate.nets.mobilenet import MobileNetV2, Pyramid
+
+MULTIPLE = 16  # both sides of the input must be a multiple of it
+
+
+class SampleFeatures(NamedTuple):
+    """What is kept of S background samples; computed once per capture.
+
+    Attributes:
+        bgr_4: [S, D, K, H / 4, W / 4], keys in a window around every place.
+        bgr_8: Likewise at 1/8.
+        bgr_16: Likewise at 1/16.
+        bgr_global: [S, G], the globally pooled features of paper 003.
+    """
+
+    bgr_4: Tensor
+    bgr_8: Tensor
+    bgr_16: Tensor
+    bgr_global: Tensor
+
+
+class Prediction(NamedTuple):
+    """What the network gives.
+
+    Attributes:
+        pha_logit: [N, 1, H, W]; its sigmoid is alpha.
+        coarse_logit: [N, 1, H / 8, W / 8], a head that only training uses.
+        states: The next states of the temporal memories, at 1/16 and 1/8.
+    """
+
+    pha_logit: Tensor
+    coarse_logit: Tensor
+    states: tuple[Tensor, ...]
+
+
+class CleanPlateNet(nn.Module):
+    """Portrait matting with background samples.
+
+    One MobileNetV2 encodes frame and samples. Paper 003's global path (pooled sample features, broadcast and
+    concatenated) is kept at 1/32; beside it every place of the frame is matched with a window of every sample at
+    1/4, 1/8 and 1/16 (`LocalMatching`). How many samples there are is told to the network; without samples it is an
+    ordinary portrait network. Recurrent memories sit at 1/16 and 1/8.
+
+    Attributes:
+        local: Whether samples are matched locally.
+        pooled: Whether the global path is used.
+        remembers: Whether the temporal memories are used.
+    """
+
+    def __init__(
+        self,
+        width: float = 0.35,
+        keys: int = 16,
+        radii: tuple[int, int, int] = (2, 2, 2),
+        channels: tuple[int, int, int, int, int] = (16, 24, 32, 48, 64),
+        channels_global: int = 32,
+        channels_detail: int = 16,
+        *,
+        local: bool = True,
+        pooled: bool = True,
+        remembers: bool = True,
+    ) -> None:
+        super().__init__()
+        self.local, self.pooled, self.remembers = local, pooled, remembers
+        self.encoder = MobileNetV2(width)
+        _, e4, e8, e16, _ = self.encoder.channels
+        self.matching = nn.ModuleList(
+            LocalMatching(channels_in, keys, radius)
+            for channels_in, radius in zip((e4, e8, e16), radii, strict=True)
+        )
+        self.describe = nn.Linear(e16, channels_global)
+        # +2: whether there is a sample, and how many.
+        self.decoder = Decoder(
+            self.encoder.channels, (keys + 1,) * 3, channels_global + 2, channels, channels_detail
+        )
+
+    def encode_samples(self, bgr: Tensor) -> SampleFeatures:
+        """Encode background samples [S, 3, H, W] (RGB, 0..1) of the frames' size."""
+        return self._sample_features(self.encoder(bgr))
+
+    def forward(
+        self,
+        src: Tensor,
+        samples: SampleFeatures,
+        count: Tensor,
+        states: tuple[Tensor, ...],
+    ) -> Prediction:
+        """Predict alpha of one frame each of N videos that share their samples, or of one video.
+
+        Args:
+            src: [N, 3, H, W], RGB, 0..1; H and W multiples of 16.
+            samples: Of S >= 1 pictures; with `count` 0 they are not looked at and may be zero.
+            count: [1], how many of the S are real, 0..S.
+            states: As the last `Prediction` gave them, or zeros of [1, 1, 1, 1].
+        """
+        slots = samples.bgr_global.shape[0]
+        present = (torch.arange(slots, device=src.device)[None] < count[:, None]).to(src.dtype)
+        next_states = list(states)
+
+        def step(index: int, memory: ConvGRU, x: Tensor) -> Tensor:
+            if not self.remembers:
+                return x
+            out, next_states[index] = memory(x, states[index])
+            return out
+
+        batched = SampleFeatures(*(feature[None] for feature in samples))
+        logit, coarse = self._decode(src, self.encoder(src), batched, present, step)
+        return Prediction(logit, coarse, tuple(next_states))
+
+    def train_step(self, src: Tensor, bgr: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict alpha of whole sequences, each with its own samples, encoding everything in one go.
+
+        Args:
+            src: [N, T, 3, H, W], RGB, 0..1.
+            bgr: [N, S, 3, H, W].
+            count: [N], how many of the S are real.
+
+        Returns:
+            Logits of alpha [N * T, 1, H, W], and coarse ones [N * T, 1, H / 8, W / 8].
+        """
+        sequences, frames = src.shape[:2]
+        slots = bgr.shape[1]
+        is_real = torch.arange(slots, device=src.device)[None] < count[:, None]
+        pictures = torch.cat([src.flatten(0, 1), bgr[is_real]])
+        features = self.encoder(pictures.contiguous(memory_format=torch.channels_last))
+        moments = sequences * frames
+        of_frames = Pyramid(*(feature[:moments] for feature in features))
+        encoded = self._sample_features(Pyramid(*(feature[moments:] for feature in features)))
+
+        def spread(feature: Tensor) -> Tensor:
+            """Put the real samples' features into their slots and repeat them for every frame."""
+            slotted = feature.new_zeros(sequences, slots, *feature.shape[1:])
+            slotted[is_real] = feature
+            return slotted if frames == 1 else slotted.repeat_interleave(frames, 0)
+
+        samples = SampleFeatures(*(spread(feature) for feature in encoded))
+        present = is_real.to(src.dtype).repeat_interleave(frames, 0)
+
+        def step(_: int, memory: ConvGRU, x: Tensor) -> Tensor:
+            return memory.over_time(x, frames) if self.remembers else x
+
+        return self._decode(src.flatten(0, 1), of_frames, samples, present, step)
+
+    def _sample_features(self, features: Pyramid) -> SampleFeatures:
+        scales = (features.f4, features.f8, features.f16)
+        windows = [match.candidates(f) for match, f in zip(self._matchings(), scales, strict=True)]
+        return SampleFeatures(*windows, self.describe(features.f16.mean((-2, -1))))
+
+    def _decode(
+        self,
+        src: Tensor,
+        features: Pyramid,
+        samples: SampleFeatures,
+        present: Tensor,
+        step: Remember,
+    ) -> tuple[Tensor, Tensor]:
+        scales = zip(self._matchings(), (features.f4, features.f8, features.f16), samples[:3], strict=True)
+        matches = [match(feature, candidates, present) for match, feature, candidates in scales]
+        if not self.local:
+            matches = [match * 0 for match in matches]
+        count = present.sum(1, keepdim=True)
+        mean = (samples.bgr_global * present[..., None]).sum(1) / count.clamp(min=1)
+        if not self.pooled:
+            mean = mean * 0
+        told = torch.cat([mean, count.clamp(max=1), torch.log1p(count)], 1)
+        told = told.expand(src.shape[0], -1)
+        return self.decoder(src, features, matches, told[..., None, None], step)  # type: ignore[no-any-return]
+
+    def _matchings(self) -> list[LocalMatching]:
+        return [module for module in self.matching if isinstance(module, LocalMatching)]

@@ -1,0 +1,129 @@
+"""The decoder: coarse to fine, with the matching of each scale beside the encoder's features, and a detail head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from cleanplate.nets.memory import ConvGRU
+
+Remember = Callable[[int, ConvGRU, Tensor], Tensor]
+"""How a memory is stepped: its index, the memory, its input; returns its output."""
+
+
+def conv_block(channels_in: int, channels_out: int, kernel: int = 3) -> nn.Sequential:
+    """Return convolution, batch norm and ReLU at stride 1."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+class DecoderStage(nn.Module):
+    """Upsample, join with the features and the matching of this scale, convolve."""
+
+    def __init__(self, channels_below: int, channels_skip: int, channels_match: int, channels_out: int) -> None:
+        super().__init__()
+        self.skip = conv_block(channels_skip, channels_out, 1)
+        self.fuse = conv_block(channels_below + channels_out + channels_match, channels_out)
+
+    def forward(self, below: Tensor, skip: Tensor, match: Tensor | None) -> Tensor:
+        """Return [N, channels_out, H, W] at the scale of `skip`."""
+        up = F.interpolate(below, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+        parts = [up, self.skip(skip)] if match is None else [up, self.skip(skip), match]
+        out: Tensor = self.fuse(torch.cat(parts, 1))
+        return out
+
+
+class DetailHead(nn.Module):
+    """The last two octaves: joins the frame's own pixels at half size, predicts four alphas per place.
+
+    Working at half size with the pixels folded into channels keeps the cost of a full-size convolution away.
+    """
+
+    def __init__(self, channels_in: int, channels: int) -> None:
+        super().__init__()
+        self.mix = conv_block(channels_in + 3 * 4, channels)
+        self.alpha = nn.Conv2d(channels, 4, 3, padding=1)
+
+    def forward(self, features: Tensor, src: Tensor) -> Tensor:
+        """Return alpha's logit [N, 1, H, W] from features [N, C, H / 2, W / 2] and the frame [N, 3, H, W]."""
+        pixels = F.pixel_unshuffle(src, 2)
+        logit: Tensor = F.pixel_shuffle(self.alpha(self.mix(torch.cat([features, pixels], 1))), 2)
+        return logit
+
+
+class Decoder(nn.Module):
+    """From the pyramid of features and matches to alpha's logit.
+
+    Attributes:
+        memories: Temporal memories at 1/16 and 1/8.
+    """
+
+    def __init__(
+        self,
+        channels_encoder: Sequence[int],
+        channels_match: Sequence[int],
+        channels_global: int,
+        channels: Sequence[int],
+        channels_detail: int,
+    ) -> None:
+        """Build.
+
+        Args:
+            channels_encoder: Of the encoder's features at 1/2, 1/4, 1/8, 1/16, 1/32.
+            channels_match: Of the matching at 1/4, 1/8, 1/16.
+            channels_global: Of the global description of the samples, broadcast at 1/32.
+            channels: Of the decoder at 1/2, 1/4, 1/8, 1/16, 1/32.
+            channels_detail: Of the detail head.
+        """
+        super().__init__()
+        e2, e4, e8, e16, e32 = channels_encoder
+        m4, m8, m16 = channels_match
+        d2, d4, d8, d16, d32 = channels
+        self.bottom = conv_block(e32 + channels_global, d32, 1)
+        self.stage16 = DecoderStage(d32, e16, m16, d16)
+        self.stage8 = DecoderStage(d16, e8, m8, d8)
+        self.stage4 = DecoderStage(d8, e4, m4, d4)
+        self.stage2 = DecoderStage(d4, e2, 0, d2)
+        self.memories = nn.ModuleList([ConvGRU(d16), ConvGRU(d8)])
+        self.coarse = nn.Conv2d(d8, 1, 1)
+        self.detail = DetailHead(d2, channels_detail)
+
+    def forward(
+        self,
+        src: Tensor,
+        features: Sequence[Tensor],
+        matches: Sequence[Tensor],
+        description: Tensor,
+        remember: Remember,
+    ) -> tuple[Tensor, Tensor]:
+        """Decode.
+
+        Args:
+            src: [N, 3, H, W], RGB, 0..1.
+            features: Of the encoder at 1/2 to 1/32.
+            matches: At 1/4, 1/8, 1/16.
+            description: [N, G, 1, 1], the samples' global features.
+            remember: Steps a memory.
+
+        Returns:
+            Alpha's logit [N, 1, H, W], and a coarse one [N, 1, H / 8, W / 8] for training.
+        """
+        f2, f4, f8, f16, f32 = features
+        m4, m8, m16 = matches
+        spread = description.expand(-1, -1, f32.shape[-2], f32.shape[-1])
+        x = self.bottom(torch.cat([f32, spread], 1))
+        gru16, gru8 = self.memories
+        assert isinstance(gru16, ConvGRU)
+        assert isinstance(gru8, ConvGRU)
+        x = remember(0, gru16, self.stage16(x, f16, m16))
+        x = remember(1, gru8, self.stage8(x, f8, m8))
+        coarse = self.coarse(x)
+        x = self.stage4(x, f4, m4)
+        x = self.stage2(x, f2, None)
+        return self.detail(x, src), coarse

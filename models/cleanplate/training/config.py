@@ -1,0 +1,85 @@
+"""A training run's configuration, read from TOML.
+
+    ConfigError
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cleanplate.data.batches import BatchOptions
+from cleanplate.data.scenes import SceneOptions
+
+T = TypeVar("T")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message says which key and why."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run.
+
+    Attributes:
+        seed: Of the network's start and of the data.
+        steps: Optimiser steps.
+        learning_rate: At the start, after the warm-up.
+        last_learning_rate: At the end; in between it falls linearly.
+        batches: What a batch consists of.
+        scenes: What scenes consist of.
+        network: Arguments of `CleanPlateNet`.
+        warm_up: Steps of linearly growing learning rate.
+        encoder_factor: The encoder learns this much slower; it starts from ImageNet.
+        start_from: A checkpoint whose weights start this run, or "" for ImageNet.
+        validate_every: Steps between validations and checkpoints.
+    """
+
+    seed: int
+    steps: int
+    learning_rate: float
+    last_learning_rate: float
+    batches: BatchOptions
+    scenes: SceneOptions
+    network: dict[str, Any]
+    warm_up: int = 200
+    encoder_factor: float = 0.5
+    start_from: str = ""
+    validate_every: int = 1000
+
+
+def load_config(path: Path) -> Config:
+    """Read a configuration.
+
+    Raises:
+        ConfigError: The file is missing, no TOML, or has an unknown, missing or unfit key.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error}): name an existing configuration") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    batches = table.pop("batches", {})
+    batches["sizes"] = tuple((int(width), int(height)) for width, height in batches.get("sizes", ()))
+    batches["size_weights"] = tuple(batches.get("size_weights", ()))
+    scenes = _build(SceneOptions, table.pop("scenes", {}), f"{path} [scenes]")
+    options = _build(BatchOptions, batches, f"{path} [batches]")
+    return _build(
+        Config,
+        {**table, "network": table.get("network", {}), "batches": options, "scenes": scenes},
+        str(path),
+    )
+
+
+def _build(kind: type[T], table: dict[str, Any], where: str) -> T:
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    if unknown := table.keys() - known:
+        raise ConfigError(f"{where}: unknown key {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
+    try:
+        return kind(**table)
+    except TypeError as error:
+        raise ConfigError(f"{where}: {error}") from error

@@ -1,0 +1,84 @@
+"""Losses of the networks: pure functions of tensors, each with a hand-computed test."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+
+def softmax_loss(logit: Tensor, pha: Tensor, edge_weight: float = 0.0, edge_radius: int = 2) -> Tensor:
+    """Return the two-class softmax loss (paper 003, section 4.2), which is the binary cross-entropy.
+
+    Args:
+        logit: [N, 1, H, W]; the difference of the two classes' scores.
+        pha: [N, 1, H, W], 0..1; may be soft.
+        edge_weight: Places within `edge_radius` pixels of an edge count 1 + `edge_weight` times.
+        edge_radius: In pixels.
+    """
+    loss = F.binary_cross_entropy_with_logits(logit, pha, reduction="none")
+    if edge_weight == 0:
+        return loss.mean()
+    weight = 1 + edge_weight * edge_band(pha, edge_radius)
+    return (loss * weight).sum() / weight.sum()
+
+
+def edge_band(pha: Tensor, radius: int) -> Tensor:
+    """Return how much alpha varies within `radius` pixels: [N, 1, H, W], 0..1."""
+    side = 2 * radius + 1
+    highest = F.max_pool2d(pha, side, 1, radius)
+    lowest = -F.max_pool2d(-pha, side, 1, radius)
+    return highest - lowest
+
+
+def l2_loss(pred: Tensor, true: Tensor) -> Tensor:
+    """Return the mean squared difference (paper 003, section 4.2, for the refinement)."""
+    return (pred - true).square().mean()
+
+
+def laplacian_loss(pred: Tensor, true: Tensor, levels: int = 4) -> Tensor:
+    """Return the L1 difference of Laplacian pyramids, level s weighted 2^s (Lin et al. 2021, equation 2).
+
+    The pyramid is built with 2x2 means instead of a 5x5 Gaussian, which is several times cheaper on a CPU.
+
+    Args:
+        pred: [N, 1, H, W], 0..1; sides multiples of 2^(levels - 1).
+        true: Likewise.
+        levels: Of the pyramid; the last is the remaining low-pass picture.
+    """
+    difference = pred - true  # the pyramid is linear
+    loss = difference.new_zeros(())
+    for level in range(levels - 1):
+        smaller = F.avg_pool2d(difference, 2)
+        band = difference - F.interpolate(smaller, scale_factor=2, mode="nearest")
+        loss = loss + 2**level * band.abs().mean()
+        difference = smaller
+    return (loss + 2 ** (levels - 1) * difference.abs().mean()) / levels
+
+
+def temporal_loss(pred: Tensor, true: Tensor) -> Tensor:
+    """Return the mean squared difference of the changes over time (Lin et al. 2021, equation 3).
+
+    Args:
+        pred: [N, T, 1, H, W], 0..1, T >= 2.
+        true: Likewise.
+    """
+    return (pred.diff(dim=1) - true.diff(dim=1)).square().mean()
+
+
+def matting_loss(logit: Tensor, coarse_logit: Tensor, pha: Tensor, frames: int) -> Tensor:
+    """Return the loss of our network.
+
+    Args:
+        logit: [N * T, 1, H, W].
+        coarse_logit: [N * T, 1, H / 8, W / 8].
+        pha: [N * T, 1, H, W], 0..1.
+        frames: T.
+    """
+    pred = torch.sigmoid(logit)
+    coarse_pha = F.adaptive_avg_pool2d(pha, coarse_logit.shape[-2:])
+    loss = softmax_loss(logit, pha, edge_weight=3.0) + laplacian_loss(pred, pha)
+    loss = loss + 0.3 * softmax_loss(coarse_logit, coarse_pha)
+    if frames > 1:
+        loss = loss + 4.0 * temporal_loss(pred.unflatten(0, (-1, frames)), pha.unflatten(0, (-1, frames)))
+    return loss

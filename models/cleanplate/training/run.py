@@ -1,0 +1,119 @@
+"""Running a training from a configuration: loaders, trainer, checkpoints, resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from cleanplate.data.batches import Batch, BatchOptions, SceneBatches, make_batch, open_maker
+from cleanplate.data.scenes import SceneOptions
+from cleanplate.data.splits import Split
+from cleanplate.training.config import Config, ConfigError
+from cleanplate.training.module import MattingModule
+from cleanplate.training.picture import ProgressPicture
+
+VALIDATION_SEED = 20
+VALIDATION_BATCHES = 8  # of eight scenes, per set
+
+
+def train(
+    config: Config, folder: Path, cache: Path, pretrained: Path, *, resume: bool, loaders: int = 1
+) -> Path:
+    """Train a network.
+
+    Args:
+        config: What to train.
+        folder: Where checkpoints, curves and pictures go.
+        cache: The packed pictures.
+        pretrained: ImageNet weights (`.npz`) for runs that do not start from a checkpoint.
+        resume: Go on from the folder's last checkpoint, if there is one.
+        loaders: Loader processes.
+
+    Returns:
+        The last checkpoint.
+
+    Raises:
+        ConfigError: The start (`start_from` or the ImageNet file) is missing.
+        DataError: The packed pictures are missing.
+    """
+    last = folder / "last.ckpt"
+    resuming = resume and last.is_file()
+    pl.seed_everything(config.seed, verbose=False)
+    module = MattingModule(config)
+    if not resuming:
+        _start(module, config, pretrained)
+    validation = validation_batches(cache, config.batches.sizes[0], config.batches.frames)
+    first = _steps_done(last) if resuming else 0
+    batches = SceneBatches(cache, config.scenes, config.batches, config.seed, first)
+    trainer = pl.Trainer(
+        accelerator="auto",
+        precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
+        max_steps=config.steps,
+        max_epochs=-1,
+        val_check_interval=config.validate_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=1.0,
+        log_every_n_steps=20,
+        logger=TensorBoardLogger(folder, name="", version="curves"),
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        callbacks=[
+            ModelCheckpoint(folder, filename="{step}", save_last=True, save_top_k=1, every_n_train_steps=500),
+            LearningRateMonitor("step"),
+            ProgressPicture(folder, [pictures[0] for pictures in validation]),
+        ],
+    )
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        num_workers=loaders,
+        prefetch_factor=6 if loaders else None,
+        # A forked child would inherit OpenCV's thread pool without its threads, and wait for them for ever.
+        multiprocessing_context="spawn" if loaders else None,
+    )
+    fixed = [DataLoader(part, batch_size=None) for part in validation]
+    trainer.fit(module, loader, fixed, ckpt_path=last if resuming else None, weights_only=False)
+    return last
+
+
+def validation_batches(cache: Path, size: tuple[int, int], frames: int) -> list[list[Batch]]:
+    """Return the fixed held-out batches of each of `VALIDATION_SETS`."""
+    plain = SceneOptions(posters=0, empty=0)
+    options = BatchOptions((size,), (1.0,), 8, frames, stills=0, no_sample=0, several=0)
+    kinds = (
+        (plain, options),
+        (SceneOptions(posters=1, empty=0), options),
+        (plain, BatchOptions((size,), (1.0,), 8, frames, stills=0, no_sample=1)),
+        (plain, BatchOptions((size,), (1.0,), 8, frames, stills=1)),
+    )
+    sets = []
+    for index, (scene_options, batch_options) in enumerate(kinds):
+        maker = open_maker(cache, Split.HELD_OUT, scene_options)
+        rngs = (np.random.default_rng([VALIDATION_SEED, index, i]) for i in range(VALIDATION_BATCHES))
+        sets.append([make_batch(maker, batch_options, rng) for rng in rngs])
+    return sets
+
+
+def _start(module: MattingModule, config: Config, pretrained: Path) -> None:
+    if config.start_from:
+        start = Path(config.start_from)
+        if not start.is_file():
+            raise ConfigError(f"start_from names {start}, which does not exist: train the earlier stage first")
+        checkpoint = torch.load(start, map_location="cpu", weights_only=False)
+        module.load_state_dict(checkpoint["state_dict"])
+        return
+    if not pretrained.is_file():
+        raise ConfigError(f"{pretrained} does not exist: name the ImageNet weights with --pretrained")
+    with np.load(pretrained) as arrays:
+        module.start_encoder({name: arrays[name] for name in arrays.files})
+
+
+def _steps_done(checkpoint: Path) -> int:
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=False)["global_step"])
