@@ -5,12 +5,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from exit_report import ExitReport
 from harness import ObsSession, missing_programs
 from media import Clip, empty_clip, person_clip
 
 LOG_TAIL_CHARACTERS = 6000
 
 StartObs = Callable[..., ObsSession]
+CloseCleanly = Callable[[ObsSession], ExitReport]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,3 +56,32 @@ def empty_room(tmp_path_factory: pytest.TempPathFactory) -> Clip:
 def person(tmp_path_factory: pytest.TempPathFactory) -> Clip:
     """The same room with the figure moving in it."""
     return person_clip(tmp_path_factory.mktemp("clips") / "person.avi")
+
+
+@pytest.fixture(scope="session")
+def ordinary_leaks(tmp_path_factory: pytest.TempPathFactory, empty_room: Clip) -> int:
+    """Memory blocks that OBS itself leaks in a run like those of the tests, but with a stock filter."""
+    with ObsSession(tmp_path_factory.mktemp("stock")) as obs:
+        obs.add_camera("camera", empty_room.path)
+        obs.client.create_source_filter("camera", "stock", "color_filter_v2", {})
+        obs.screenshot("camera")
+        obs.record(0.3)
+        report = obs.close()
+    assert report.leaks is not None
+    return report.leaks
+
+
+@pytest.fixture
+def close_cleanly(ordinary_leaks: int) -> CloseCleanly:
+    """Closes OBS and asserts all that a run with the filter owes at its end."""
+
+    def close(obs: ObsSession) -> ExitReport:
+        report = obs.close()
+        assert report.clean, f"OBS ended with status {report.status} and {report.leaks} leaks"
+        assert report.leaks == ordinary_leaks
+        assert report.orphans == []
+        assert "internal error" not in report.log
+        assert "Traceback" not in report.log
+        return report
+
+    return close

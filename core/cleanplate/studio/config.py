@@ -1,0 +1,147 @@
+"""Writes what a fresh OBS Studio needs in its configuration folder so that it starts without a question."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+PROFILE = "test"
+COLLECTION = "test"
+SCENE = "Scene"
+
+CANVAS_WIDTH = 640
+CANVAS_HEIGHT = 360
+FRAMES_PER_SECOND = 30
+
+# BGRA in, Ut Video in RGB out: lossless, cheap to encode, so that recorded pixels can be compared exactly.
+# Matroska keeps what was written when OBS is killed.
+_PROFILE_INI = """\
+[General]
+Name={profile}
+
+[Video]
+BaseCX={width}
+BaseCY={height}
+OutputCX={width}
+OutputCY={height}
+FPSType=1
+FPSInt={fps}
+ColorFormat=RGB
+ColorSpace=sRGB
+ColorRange=Full
+
+[Output]
+Mode=Advanced
+FilenameFormatting=%CCYY-%MM-%DD %hh-%mm-%ss
+
+[AdvOut]
+RecType=FFmpeg
+FFOutputToFile=true
+FFFilePath={recordings}
+FFExtension=mkv
+FFFormat=matroska
+FFFormatMimeType=video/x-matroska
+FFVEncoder=utvideo
+FFAEncoder=pcm_s16le
+FFVGOPSize=1
+FFIgnoreCompat=true
+FFAudioMixes=1
+"""
+
+# global.ini alone is read by OBS to 30 and migrated by OBS from 31; FirstRun=true means "it has been".
+_GLOBAL_INI = """\
+[General]
+FirstRun=true
+Pre19Defaults=false
+EnableAutoUpdates=false
+ConfirmOnExit=false
+
+[Basic]
+Profile={profile}
+ProfileDir={profile}
+SceneCollection={collection}
+SceneCollectionFile={collection}
+ConfigOnNewProfile=false
+
+[BasicWindow]
+ShowSourceIcons=false
+
+[OBSWebSocket]
+FirstLoad=false
+ServerEnabled=true
+ServerPort={port}
+AuthRequired=false
+AlertsEnabled=false
+"""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script in the list of Tools > Scripts."""
+
+    path: Path
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def write_config(home: Path, port: int, scripts: list[Script]) -> None:
+    """Write the configuration, leaving an existing scene collection as OBS saved it.
+
+    Args:
+        home: the HOME that OBS will have.
+        port: where obs-websocket is to listen, on the local host.
+        scripts: what a new scene collection loads.
+    """
+    config = obs_folder(home)
+    recordings = home / "recordings"
+    websocket = config / "plugin_config" / "obs-websocket"
+    profile = config / "basic" / "profiles" / PROFILE
+    scenes = config / "basic" / "scenes"
+    for folder in (recordings, websocket, profile, scenes):
+        folder.mkdir(parents=True, exist_ok=True)
+
+    texts = {
+        config / "global.ini": _GLOBAL_INI.format(profile=PROFILE, collection=COLLECTION, port=port),
+        websocket / "config.json": json.dumps(
+            {"alerts_enabled": False, "auth_required": False, "first_load": False, "server_enabled": True,
+             "server_password": "", "server_port": port}
+        ),
+        profile / "basic.ini": _PROFILE_INI.format(
+            profile=PROFILE, width=CANVAS_WIDTH, height=CANVAS_HEIGHT, fps=FRAMES_PER_SECOND,
+            recordings=recordings,
+        ),
+    }  # fmt: skip
+    for path, text in texts.items():
+        path.write_text(text, encoding="utf-8")
+    # OBS 31 and later refuse to start with both, and wrote this one from our global.ini in an earlier run.
+    (config / "user.ini").unlink(missing_ok=True)
+
+    collection = scenes / f"{COLLECTION}.json"
+    if not collection.exists():
+        collection.write_text(json.dumps(_new_collection(scripts)), encoding="utf-8")
+
+
+def obs_folder(home: Path) -> Path:
+    """The folder that OBS keeps its configuration in."""
+    return home / ".config" / "obs-studio"
+
+
+def _new_collection(scripts: list[Script]) -> dict[str, Any]:
+    return {
+        "name": COLLECTION,
+        "current_scene": SCENE,
+        "current_program_scene": SCENE,
+        "scene_order": [{"name": SCENE}],
+        "sources": [
+            {
+                "id": "scene",
+                "versioned_id": "scene",
+                "name": SCENE,
+                "settings": {"id_counter": 0, "items": []},
+            }
+        ],
+        "groups": [],
+        "transitions": [],
+        "modules": {
+            "scripts-tool": [{"path": str(script.path), "settings": script.settings} for script in scripts]
+        },
+    }

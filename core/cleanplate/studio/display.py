@@ -1,0 +1,79 @@
+"""A private screen for one OBS: Xvfb, and openbox so that windows can be closed as a user closes them."""
+
+import os
+import subprocess
+from pathlib import Path
+from types import TracebackType
+
+from cleanplate.studio.waiting import wait_for
+
+SCREEN = "1280x800x24"
+STOP_SECONDS = 10
+
+
+class VirtualDisplay:
+    """An X server on a free display number, with a window manager; use it as a context manager."""
+
+    name: str
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> "VirtualDisplay":
+        # Xvfb picks a free number itself and tells it through the pipe: two test runs cannot collide.
+        read_end, write_end = os.pipe()
+        try:
+            self._start(["Xvfb", "-displayfd", str(write_end), "-screen", "0", SCREEN], pass_fds=(write_end,))
+        finally:
+            os.close(write_end)
+        with os.fdopen(read_end) as pipe:
+            number = pipe.readline().strip()
+        if not number:
+            raise RuntimeError(f"Xvfb did not start; see {self._log}")
+        self.name = f":{number}"
+        self._start(["openbox"])
+        wait_for(self._has_window_manager, "openbox to manage the display")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in reversed(self._processes):
+            process.terminate()
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def environment(self) -> dict[str, str]:
+        """Variables for a program that is to appear on this display."""
+        return {**os.environ, "DISPLAY": self.name, "LIBGL_ALWAYS_SOFTWARE": "1"}
+
+    def windows(self) -> dict[str, str]:
+        """Titles of the open windows by window id."""
+        listing = self._wmctrl("-l").stdout.decode(errors="replace")
+        rows = [line.split(maxsplit=3) for line in listing.splitlines()]
+        return {row[0]: row[3] if len(row) > 3 else "" for row in rows}
+
+    def close_window(self, window: str) -> None:
+        """Ask a window to close, as a click on its cross does."""
+        self._wmctrl("-i", "-c", window)
+
+    def _has_window_manager(self) -> bool:
+        return self._wmctrl("-m").returncode == 0
+
+    def _wmctrl(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["wmctrl", *arguments], env=self.environment(), capture_output=True, check=False, timeout=30
+        )
+
+    def _start(self, command: list[str], pass_fds: tuple[int, ...] = ()) -> None:
+        environment = self.environment() if hasattr(self, "name") else None
+        with self._log.open("ab") as log:
+            self._processes.append(
+                subprocess.Popen(
+                    command, env=environment, stdout=log, stderr=subprocess.STDOUT, pass_fds=pass_fds
+                )
+            )

@@ -1,0 +1,368 @@
+"""Drives a real OBS Studio, for the demo, the benchmark and the tests: private home and screen, recordings.
+
+    with ObsSession(folder, scripts=[Script(path)]) as obs:
+        obs.add_camera("camera", clip)
+        with obs.recording() as recording:
+            time.sleep(2)
+        report = obs.close()
+    frames = read_frames(recording.path)
+
+By default the OBS on PATH is started. With OBS_ROOT_VARIABLE set to the root of another Linux system, the OBS
+of that system runs in a chroot; folders then have to have the same path inside and outside (bind mounts).
+"""
+
+import base64
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+import obsws_python
+import psutil
+from cleanplate.studio.display import VirtualDisplay
+from cleanplate.studio.exit_report import ExitReport, parse_leaks, parse_profile
+from numpy.typing import NDArray
+from cleanplate.studio.config import COLLECTION, PROFILE, SCENE, Script, write_config
+from obsws_python.error import OBSSDKError
+from cleanplate.studio.waiting import wait_for
+
+OBS_ROOT_VARIABLE = "CLEANPLATE_TEST_OBS_ROOT"
+# Every process of a session inherits it, so that orphans are found whatever they are.
+_SESSION_VARIABLE = "CLEANPLATE_TEST_SESSION"
+
+NEEDED_PROGRAMS = ("obs", "Xvfb", "openbox", "wmctrl")
+START_SECONDS = 120.0
+CLOSE_SECONDS = 90.0
+ORPHAN_SECONDS = 10.0
+REQUEST_SECONDS = 60
+
+_MAIN_WINDOW = re.compile(r"^OBS (Studio )?\d")
+
+Image = NDArray[np.uint8]
+
+
+def missing_programs() -> list[str]:
+    """Names of the programs without which no OBS can be driven here."""
+    root = os.environ.get(OBS_ROOT_VARIABLE)
+    inside = {"obs"} if root else set()
+    missing = [name for name in NEEDED_PROGRAMS if name not in inside and not shutil.which(name)]
+    if root and not Path(root, "usr/bin/obs").exists():
+        missing.append(f"obs in {root}")
+    return missing
+
+
+@dataclass
+class Recording:
+    """A recording; ``path`` is the finished file once its block has been left."""
+
+    path: Path = field(default_factory=Path)
+
+
+class ObsSession:
+    """One run of OBS; a context manager that never leaves a process behind.
+
+    Args:
+        folder: for everything the run writes; a second session with the same folder is the same user starting
+            OBS again.
+        scripts: what Tools > Scripts holds when the folder is new.
+        environment: more variables for OBS and its children.
+        arguments: more command-line arguments for OBS.
+
+    Raises:
+        TimeoutError: OBS did not answer; the message names the log.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        scripts: list[Script] | None = None,
+        environment: dict[str, str] | None = None,
+        arguments: list[str] | None = None,
+    ) -> None:
+        self.home = folder / "home"
+        self.log_path = folder / f"obs-{time.time_ns()}.log"
+        self.client: obsws_python.ReqClient
+        self._scripts = scripts or []
+        self._more_environment = environment or {}
+        self._arguments = arguments or []
+        self._token = uuid.uuid4().hex
+        self._display = VirtualDisplay(folder / "display.log")
+        self._process: subprocess.Popen[bytes]
+        self._report: ExitReport | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> "ObsSession":
+        port = _free_port()
+        write_config(self.home, port, self._scripts)
+        self._display.__enter__()
+        try:
+            self._start()
+            self.client = wait_for(
+                lambda: self._connect(port), f"OBS to start; see {self.log_path}", START_SECONDS
+            )
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._report is None:
+                self.kill()
+        finally:
+            self._display.__exit__(kind, error, trace)
+
+    # How a run ends
+
+    def close(self) -> ExitReport:
+        """Close the main window as a user does and wait for the end of OBS."""
+        self.client.disconnect()
+        for window in self._main_windows():
+            self._display.close_window(window)
+        try:
+            self._process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        return self._finish()
+
+    def kill(self) -> ExitReport:
+        """End OBS by SIGKILL: it cannot tidy up."""
+        if hasattr(self, "client"):
+            self.client.disconnect()
+        if hasattr(self, "_process"):
+            self._process.kill()
+        return self._finish()
+
+    def _finish(self) -> ExitReport:
+        if not hasattr(self, "_process"):
+            return ExitReport(status=-1, leaks=None, profile={}, log="", orphans=[])
+        status = self._process.wait()
+        orphans = self._end_orphans()
+        log = self.log()
+        self._report = ExitReport(status, parse_leaks(log), parse_profile(log), log, orphans)
+        return self._report
+
+    def _end_orphans(self) -> list[str]:
+        """Give the children time to end by themselves, then name and kill the rest."""
+        deadline = time.monotonic() + ORPHAN_SECONDS
+        while (orphans := self._descendants()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        names = []
+        for orphan in orphans:
+            try:
+                names.append(f"{orphan.pid} {' '.join(orphan.cmdline())}")
+                orphan.kill()
+            except psutil.NoSuchProcess:
+                continue
+        return names
+
+    # What OBS is doing
+
+    def log(self) -> str:
+        """All that OBS has logged so far."""
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for_log(self, text: str, timeout: float = 60.0) -> None:
+        """Wait until the log holds ``text``."""
+        wait_for(lambda: text in self.log(), f"{text!r} in {self.log_path}", timeout)
+
+    def workers(self) -> list[psutil.Process]:
+        """The inference workers of this run that are alive."""
+        workers = []
+        for process in self._descendants():
+            try:
+                if "cleanplate.worker" in process.cmdline():
+                    workers.append(process)
+            except psutil.NoSuchProcess:
+                continue
+        return workers
+
+    def running(self) -> bool:
+        """Whether OBS has not ended."""
+        return self._process.poll() is None
+
+    def screenshot(self, source: str, width: int | None = None, height: int | None = None) -> Image:
+        """Render a source or scene by itself.
+
+        Returns:
+            uint8 H x W x 4, BGRA, at the source's size unless another is given.
+        """
+        answer = self.client.get_source_screenshot(source, "png", width, height, -1)
+        encoded = base64.b64decode(answer.image_data.partition(",")[2])
+        image = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+        if image is None:
+            raise ValueError(f"OBS gave no readable picture of {source!r}")
+        if image.shape[2] == 3:
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2BGRA)
+        return image.astype(np.uint8, copy=False)
+
+    # What a user would do
+
+    def add_camera(self, name: str, clip: Path, scene: str = SCENE) -> None:
+        """Add a looping clip as an asynchronous source, which is what a webcam is to OBS."""
+        self.client.create_input(scene, name, "ffmpeg_source", camera_settings(clip), True)
+        self.wait_for_size(name)
+
+    def wait_for_size(self, source: str) -> tuple[int, int]:
+        """Wait until a source of the scene shows a picture; its width and height in pixels."""
+
+        def size() -> tuple[int, int] | None:
+            for item in self.client.get_scene_item_list(SCENE).scene_items:
+                transform = item["sceneItemTransform"]
+                if item["sourceName"] == source and transform["sourceWidth"] and transform["sourceHeight"]:
+                    return int(transform["sourceWidth"]), int(transform["sourceHeight"])
+            return None
+
+        return wait_for(size, f"a picture of {source}")
+
+    def show_clip(self, name: str, clip: Path) -> None:
+        """Let a camera of ``add_camera`` show another clip from its first frame on."""
+        self.client.set_input_settings(name, camera_settings(clip), True)
+
+    def trigger_hotkey(self, name: str) -> None:
+        """Press a hotkey by its internal name, as soon as there is one."""
+        wait_for(lambda: name in self.client.get_hot_key_list().hotkeys, f"the hotkey {name}")
+        self.client.send("TriggerHotkeyByName", {"hotkeyName": name})
+
+    def press_and_wait(self, hotkey: str, log_line: str) -> None:
+        """Press a hotkey and wait until OBS logs what comes of it."""
+        self.trigger_hotkey(hotkey)
+        self.wait_for_log(log_line)
+
+    @contextmanager
+    def recording(self) -> Iterator[Recording]:
+        """Record while the block runs; the file is complete afterwards."""
+        recording = Recording()
+        self.client.start_record()
+        wait_for(self._recorded_milliseconds, "the recording to start")
+        yield recording
+        recording.path = self.stop_recording()
+
+    def record(self, seconds: float) -> Path:
+        """Record for a while, counted in the recording's own time."""
+        with self.recording() as recording:
+            self.wait_until_recorded(seconds)
+        return recording.path
+
+    def wait_until_recorded(self, seconds: float) -> None:
+        """Wait until the running recording is at least so long."""
+        wait_for(
+            lambda: self._recorded_milliseconds() >= seconds * 1000,
+            f"{seconds} s of recording",
+            60 + 4 * seconds,
+        )
+
+    def stop_recording(self) -> Path:
+        """End a recording; the finished file."""
+        path = Path(self.client.stop_record().output_path)
+        wait_for(lambda: not self.client.get_record_status().output_active, "the recording to end")
+        return path
+
+    # Inside
+
+    def _start(self) -> None:
+        runtime = self.home / "run"
+        runtime.mkdir(mode=0o700, exist_ok=True)
+        # Neither the tests' Python settings nor the user's folders may reach OBS, nor the path of the Qt
+        # plugins that OpenCV brings and names in the environment when it is imported.
+        inherited = {
+            name: value
+            for name, value in self._display.environment().items()
+            if not name.startswith(("PYTHON", "XDG_", "VIRTUAL_ENV", "DBUS_", "QT_"))
+        }
+        environment = {
+            **inherited,
+            "HOME": str(self.home),
+            "XDG_RUNTIME_DIR": str(runtime),
+            "DBUS_SESSION_BUS_ADDRESS": "disabled:",  # or libdbus would start a bus that outlives OBS
+            _SESSION_VARIABLE: self._token,
+            "CLEANPLATE_PYTHON": sys.executable,
+            **self._more_environment,
+        }
+        root = os.environ.get(OBS_ROOT_VARIABLE)
+        command = [
+            *(["chroot", root] if root else []),
+            "obs", "--multi", "--disable-missing-files-check",
+            "--profile", PROFILE, "--collection", COLLECTION, *self._arguments,
+        ]  # fmt: skip
+        with self.log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _connect(self, port: int) -> obsws_python.ReqClient | None:
+        if not self.running():
+            raise RuntimeError(
+                f"OBS ended with status {self._process.returncode} at start; see {self.log_path}"
+            )
+        # The server answers before the main window is up; closing it then would be lost.
+        if not self._main_windows() or not _listening(port):
+            return None
+        try:
+            client = obsws_python.ReqClient(host="127.0.0.1", port=port, password="", timeout=REQUEST_SECONDS)
+            client.get_scene_list()
+        except (OSError, OBSSDKError):
+            return None
+        return client
+
+    def _main_windows(self) -> list[str]:
+        return [window for window, title in self._display.windows().items() if _MAIN_WINDOW.match(title)]
+
+    def _recorded_milliseconds(self) -> float:
+        status = self.client.get_record_status()
+        return float(status.output_duration) if status.output_active else 0.0
+
+    def _descendants(self) -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if (
+                    process.pid != self._process.pid
+                    and process.environ().get(_SESSION_VARIABLE) == self._token
+                ):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+
+def camera_settings(clip: Path) -> dict[str, Any]:
+    """Settings of an ``ffmpeg_source`` that plays ``clip`` for ever, decoded on the CPU."""
+    return {
+        "local_file": str(clip),
+        "is_local_file": True,
+        "looping": True,
+        "hw_decode": False,
+        "restart_on_activate": False,
+        "close_when_inactive": False,
+    }
+
+
+def _listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
