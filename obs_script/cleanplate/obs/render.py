@@ -238,20 +238,20 @@ class Renderer:
 
     # ---- mattes out ----
 
-    def take_matte(self, channel: Channel, address: int) -> None:
-        """Upload the newest matte of this generation, if there is a new one."""
+    def take_matte(self, channel: Channel, address: int) -> bool:
+        """Upload the newest matte of this generation. Returns whether there was a new one."""
         picture = channel.mattes.newest(self._matte_sequence)
         if picture is None:
-            return
+            return False
         self._matte_sequence = picture.sequence
         info = picture.info
         if info.generation != self.generation:
-            return
+            return False
         if len(self._matte_pixels) != picture.size:
             self._matte_pixels = (c_uint8 * picture.size)()
         ctypes.memmove(self._matte_pixels, address + picture.offset, picture.size)
         if not channel.mattes.still(picture):
-            return
+            return False
         lib = self._lib
         if self._matte_texture_size != (info.width, info.height):
             if self._matte_texture:
@@ -262,6 +262,7 @@ class Renderer:
             self._matte_texture_size = (info.width, info.height)
         lib.gs_texture_set_image(self._matte_texture, self._matte_pixels, info.stride, False)
         self.matte = Matte(info.frame_id, info.timestamp_ns, info.width, info.height, info.gain)
+        return True
 
     def slot_of_matte(self, max_age_ms: int) -> Optional[_Slot]:
         """The frame of the newest matte; None when that is missing or too old to be used."""

@@ -6,6 +6,7 @@ thread does all that may block. They share plain attributes that each have one w
 thread must do for another thread, or the reverse, is handed over by assigning a finished object.
 """
 
+import json
 import statistics
 import time
 import uuid
@@ -77,7 +78,9 @@ class FilterSource:
         self._capture: Optional[Capture] = None
         self._retired: List[Any] = []  # graphics objects to be destroyed
         self._graphics_failure = ""
+        self._mattes = 0
         self._covered = 0
+        self._covered_since = 0.0
         self._delays_ms: Deque[float] = deque(maxlen=300)
         self._ages_ms: Deque[float] = deque(maxlen=300)
         self._ages_frames: Deque[int] = deque(maxlen=300)
@@ -132,12 +135,19 @@ class FilterSource:
         self._segment.close()
         self._segment.unlink()
         self._sets_in_use.pop(self.settings.sample_set, None)
-        self._say(
-            f"statistics: {self._frame_id} frames, {self._covered} covered, "
-            f"{self._worker.restarts} restarts, "
-            f"matte age {_summary(self._ages_frames)} frames, {_summary(self._ages_ms)} ms, "
-            f"delay {_summary(self._delays_ms)} ms"
-        )
+        self._say(f"statistics: {json.dumps(self._statistics())}")
+
+    def _statistics(self) -> Dict[str, Any]:
+        """What the log keeps of a filter: for bug reports and `cleanplate bench obs`."""
+        return {
+            "frames": self._frame_id,
+            "mattes": self._mattes,
+            "covered": self._covered,
+            "restarts": self._worker.restarts,
+            "matte_age_frames": _spread(self._ages_frames),
+            "matte_age_ms": _spread(self._ages_ms),
+            "delay_ms": _spread(self._delays_ms),
+        }
 
     def _claim_sample_set(self, data: int) -> str:
         """Give the filter a folder name of its own. Returns the one it was copied from, or nothing."""
@@ -230,7 +240,8 @@ class FilterSource:
             return
         if self._worker.awake and renderer.send_frame(self._channel, self._segment.address):
             self._worker.wake()
-        renderer.take_matte(self._channel, self._segment.address)
+        if renderer.take_matte(self._channel, self._segment.address):
+            self._mattes += 1
         capture = self._capture
         if capture is not None and self._effect is not None:
             capture.step(self._effect, texture, source.width, source.height, time.monotonic())
@@ -244,10 +255,14 @@ class FilterSource:
         plate = self._plate
         capture = self._capture
         slot = renderer.slot_of_matte(chosen.max_age_ms)
+        if slot is not None and self._covered_since:
+            covered, self._covered_since = time.monotonic() - self._covered_since, 0.0
+            self._background.submit(lambda: self._say(f"covered for {covered:.2f} s"))
         if chosen.view == settings.SAMPLE and plate is not None:
             renderer.show_plate(plate)
         elif slot is None:
             self._covered += 1
+            self._covered_since = self._covered_since or time.monotonic()
             self._show_cover(renderer)
         elif chosen.view == settings.MATTE:
             renderer.show_matte(slot, chosen)
@@ -391,7 +406,8 @@ class FilterSource:
         lines = [
             StatusLine(
                 f"Method {status.get('model') or '-'} on {status.get('provider') or '-'}, "
-                f"worker {worker.state}, {worker.restarts} restarts, {self._channel.frames_dropped} frames dropped"
+                f"worker {worker.state}, {worker.restarts} restarts, "
+                f"{self._channel.frames_dropped} frames dropped"
             )
         ]
         lines.extend(
@@ -553,6 +569,16 @@ def samples_folder(lib: Any) -> Path:
 def _summary(values: "Deque[Any]") -> str:
     copied = list(values)
     return f"{statistics.median(copied):.0f}" if copied else "-"
+
+
+def _spread(values: "Deque[Any]") -> List[float]:
+    """Median and 95th percentile."""
+    ordered = sorted(values)
+    return (
+        [round(float(ordered[int(share * (len(ordered) - 1))]), 2) for share in (0.5, 0.95)]
+        if ordered
+        else []
+    )
 
 
 def _number(status: Dict[str, Any], key: str) -> float:
