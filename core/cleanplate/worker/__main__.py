@@ -76,7 +76,7 @@ def _installed_model_folders() -> list[Path]:
     try:
         return [Path(folder) for folder in read_install_record().models]
     except NotInstalledError as error:
-        _log.warning("%s", error)  # started by CLEANPLATE_PYTHON: the filter names the folders
+        _log.info("No models of an installation: %s", error)
         return []
 
 
@@ -95,4 +95,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_status = main()
+    logging.shutdown()
+    # Not sys.exit: the filter waits, and taking down CUDA and its like takes long and sometimes crashes.
+    os._exit(exit_status)
