@@ -1,0 +1,103 @@
+"""Capturing background samples without OBS, from a camera or from a film of the empty scene."""
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cleanplate.engine.imaging import Picture
+from cleanplate.offline.errors import CameraError, InputError
+from cleanplate.offline.frames import Report
+from cleanplate.offline.pictures import write_picture
+from cleanplate.offline.video import VideoSource
+
+SAMPLING_SECONDS = Fraction(2)
+"""All samples of one capture together, as in OBS."""
+
+DARK_FRAMES = 10
+"""First frames of a camera, in which it still finds its exposure."""
+
+
+def camera_frames(number: int) -> Generator[Picture]:
+    """Pictures of a camera, for ever, as fast as it gives them.
+
+    Args:
+        number: 0 for the first camera.
+
+    Raises:
+        CameraError: it cannot be opened, or stops.
+    """
+    camera = cv2.VideoCapture(number)
+    try:
+        if not camera.isOpened():
+            raise CameraError(
+                f"Camera {number} cannot be opened. Close the programs that use it, or choose another number."
+            )
+        while True:
+            good, picture = camera.read()
+            if not good:
+                raise CameraError(f"Camera {number} stopped giving pictures. Check its cable and try again.")
+            yield picture.astype(np.uint8, copy=False)
+    finally:
+        camera.release()
+
+
+def camera_rate(number: int) -> Fraction:
+    """Frames per second that a camera announces, 30 where it does not."""
+    camera = cv2.VideoCapture(number)
+    rate = camera.get(cv2.CAP_PROP_FPS)
+    camera.release()
+    return Fraction(round(rate)) if rate >= 1 else Fraction(30)
+
+
+def video_frames(path: Path, begin: float, report: Report) -> Generator[Picture]:
+    """Pictures of a video from `begin` seconds on."""
+    with closing(VideoSource(path).frames(report)) as frames:
+        for frame in frames:
+            if frame.time >= begin:
+                yield frame.picture
+
+
+def capture(
+    frames: Generator[Picture], folder: Path, *, rate: Fraction, count: int, on_sample: Callable[[], None]
+) -> list[Path]:
+    """Write background samples, each the mean of several frames: that takes most of the noise away.
+
+    Args:
+        frames: pictures of the empty scene; closed at the end.
+        folder: gets `sample0.png` and so on; made if missing.
+        rate: frames per second, to spread the samples over `SAMPLING_SECONDS`.
+        count: samples to make.
+        on_sample: is called after each.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: there are fewer frames than samples.
+        OutputError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    frames_each = max(1, int(rate * SAMPLING_SECONDS / count))
+    paths = []
+    with closing(frames):
+        for number in range(count):
+            total = None
+            taken = 0
+            for picture in islice(frames, frames_each):
+                values = picture.astype(np.float32)
+                total = values if total is None else total + values
+                taken += 1
+            if total is None:
+                raise InputError(
+                    f"The video ends after {number} of {count} samples. Take fewer, or begin earlier."
+                )
+            path = folder / f"sample{number}.png"
+            write_picture(path, np.round(total / taken).astype(np.uint8))
+            paths.append(path)
+            on_sample()
+    return paths

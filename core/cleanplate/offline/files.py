@@ -1,0 +1,64 @@
+"""From what the user names to sources and sinks: the kind follows from the ending."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+from cleanplate.offline.errors import InputError, OutputError
+from cleanplate.offline.frames import Sink, Source
+from cleanplate.offline.pictures import PictureSink, PictureSource, is_picture
+from cleanplate.offline.video import VIDEO_ENDINGS, VideoSink, VideoSource
+
+
+def open_source(paths: list[Path], *, sequence: bool = False, rate: Fraction = Fraction(30)) -> Source:
+    """Open what the user gave.
+
+    Args:
+        paths: one video, one folder of pictures, or any number of pictures.
+        sequence: pictures are the frames of one film.
+        rate: frames per second of that film.
+
+    Raises:
+        InputError: it is missing, unreadable or a mixture.
+    """
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path} does not exist. Check the path.")
+    if all(is_picture(path) for path in paths):
+        return PictureSource(paths, sequence=sequence, rate=rate)
+    if len(paths) > 1:
+        raise InputError("Give one video or one folder at a time, or any number of pictures.")
+    if paths[0].is_dir():
+        return PictureSource.of_folder(paths[0], sequence=sequence, rate=rate)
+    return VideoSource(paths[0])
+
+
+@contextmanager
+def open_sink(path: Path, source: Source) -> Generator[Sink]:
+    """Open the output.
+
+    Args:
+        path: a video, a picture, or a folder (no ending) that gets one PNG for each frame.
+        source: what will be written, for its rate and sound.
+
+    Raises:
+        OutputError: the ending is unknown, or does not fit the source.
+    """
+    if path.suffix.lower() in VIDEO_ENDINGS:
+        if isinstance(source, VideoSource):
+            with source.audio_streams() as audio:
+                yield VideoSink(path, rate=source.rate, time_base=source.time_base, audio=audio.streams)
+            return
+        if not source.fixed_camera:
+            raise OutputError("These pictures are not a film. Add --sequence if they are, or give a folder.")
+        yield VideoSink(path, rate=source.rate, time_base=source.time_base)
+    elif path.is_dir() or not path.suffix:
+        yield PictureSink(path)
+    elif source.count == 1:
+        yield PictureSink(path.parent, path.suffix, path.stem)
+    else:
+        raise OutputError(
+            f"{path.name} can hold one picture, the input has more. Give a folder, or a video ending in "
+            f"{', '.join(sorted(VIDEO_ENDINGS))}."
+        )

@@ -1,0 +1,175 @@
+"""Reading and writing pictures, one file each."""
+
+from collections.abc import Generator, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.offline.errors import InputError, OutputError
+from cleanplate.offline.frames import Frame, Report
+
+PICTURE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+ALPHA_ENDINGS = frozenset({".png", ".tif", ".tiff", ".webp"})
+"""Those of them that can hold transparency."""
+
+PNG_LEVEL = 1
+"""zlib level of the PNGs: higher ones take several times as long to save a tenth."""
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's ending is that of a picture."""
+    return path.suffix.lower() in PICTURE_ENDINGS
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Read a picture, turned upright as its EXIF data says.
+
+    Returns:
+        uint8 [H, W, 3] BGR.
+
+    Raises:
+        InputError: the file is missing or no picture.
+    """
+    try:
+        # imread cannot open non-ASCII paths on Windows, and prints instead of raising.
+        data = np.fromfile(path, np.uint8)
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error) as error:
+        raise InputError(f"{path} cannot be read ({error}). Check the path.") from error
+    if picture is None:
+        raise InputError(f"{path} is damaged or no picture. Leave it out or convert it to PNG.")
+    return picture.astype(np.uint8, copy=False)
+
+
+def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write a picture in the format of its ending, all or nothing.
+
+    Args:
+        path: ending in one of `PICTURE_ENDINGS`.
+        picture: uint8 [H, W], [H, W, 3] BGR or [H, W, 4] BGRA.
+
+    Raises:
+        OutputError: the ending is unknown, or the folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        options = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL] if path.suffix.lower() == ".png" else []
+        _, data = cv2.imencode(path.suffix, picture, options)
+        partial.write_bytes(data.tobytes())
+        partial.replace(path)
+    except cv2.error as error:
+        raise OutputError(f"{path} cannot be written ({error.err}). Let its name end in .png.") from error
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path} cannot be written ({error}). Check the folder and the disk.") from error
+
+
+class PictureSource:
+    """Pictures from files: unrelated ones, or the frames of a film.
+
+    Args:
+        paths: the files, in order.
+        sequence: they are frames of one film by a fixed camera, `rate` per second.
+        rate: frames per second.
+
+    Raises:
+        InputError: there are none, or two of them would have the same name in the output.
+    """
+
+    def __init__(self, paths: list[Path], *, sequence: bool = False, rate: Fraction = Fraction(30)) -> None:
+        if not paths:
+            raise InputError("There is no picture in the input. Give PNG or JPEG files or a folder of them.")
+        by_stem: dict[str, Path] = {}
+        for path in paths:
+            if path.stem in by_stem:
+                raise InputError(f"{by_stem[path.stem]} and {path} have the same name. Rename one of them.")
+            by_stem[path.stem] = path
+        self._paths = paths
+        self._sequence = sequence
+        self.count: int | None = len(paths)
+        self.rate = rate
+        self.time_base = 1 / rate
+        self.fixed_camera = sequence
+        height, width = self._first_readable().shape[:2]
+        self.size = (width, height)
+
+    @classmethod
+    def of_folder(
+        cls, folder: Path, *, sequence: bool = False, rate: Fraction = Fraction(30)
+    ) -> "PictureSource":
+        """All pictures in a folder, by name; sub-folders and other files are left out."""
+        paths = sorted(path for path in folder.iterdir() if path.is_file() and is_picture(path))
+        if not paths:
+            raise InputError(f"There is no picture in {folder}. Give a folder with PNG or JPEG files.")
+        return cls(paths, sequence=sequence, rate=rate)
+
+    def _first_readable(self) -> NDArray[np.uint8]:
+        for path in self._paths[:-1]:
+            try:
+                return read_picture(path)
+            except InputError:
+                continue
+        return read_picture(self._paths[-1])
+
+    def frames(self, report: Report) -> Generator[Frame]:
+        """All pictures in order; one that cannot be read is reported and left out."""
+        first = True
+        for number, path in enumerate(self._paths):
+            try:
+                picture = read_picture(path)
+            except InputError as error:
+                report(str(error))
+                continue
+            yield Frame(picture, path.stem, number * self.time_base, fresh=first or not self._sequence)
+            first = False
+
+    def spread(self, count: int) -> Iterator[NDArray[np.uint8]]:
+        """About `count` of the readable pictures, from first to last."""
+        step = max(1, len(self._paths) // count)
+        for path in self._paths[::step]:
+            try:
+                yield read_picture(path)
+            except InputError:
+                continue
+
+
+class PictureSink:
+    """Writes each frame to a file of its own.
+
+    Args:
+        folder: where to; made if missing.
+        ending: of the files.
+        name: of the one file, without ending, where there is only one frame; else each has its frame's name.
+
+    Attributes:
+        alpha: whether the files can hold transparency.
+
+    Raises:
+        OutputError: the ending is no picture's, or the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, ending: str = ".png", name: str | None = None) -> None:
+        if ending.lower() not in PICTURE_ENDINGS:
+            raise OutputError(f"Pictures cannot be written as '{ending}'. Let the output's name end in .png.")
+        self.alpha = ending.lower() in ALPHA_ENDINGS
+        self._folder = folder
+        self._ending = ending
+        self._name = name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be made ({error}). Choose another output.") from error
+
+    def write(self, frame: Frame, picture: NDArray[np.uint8]) -> None:
+        """Write one picture."""
+        write_picture(self._folder / f"{self._name or frame.name}{self._ending}", picture)
+
+    def close(self) -> None:
+        """Nothing to do: every file is complete."""
+
+    def abandon(self) -> None:
+        """Nothing to do: every file is complete."""

@@ -1,0 +1,484 @@
+"""Reading and writing video files: pictures upright, times and sound as they were.
+
+Colours: pictures are BGR as a screen shows them. Files that do not name their matrix are taken as players
+take them (BT.709 from 720 lines up, else BT.601); what is written is BT.709 and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import cv2
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.error import EOFError as EndOfFile
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from cleanplate.offline.errors import InputError, OutputError
+from cleanplate.offline.frames import Frame, Report
+
+HD_LINES = 720
+"""Height from which an untagged video is taken as BT.709."""
+
+MATRIX_UNSPECIFIED = 2
+MATRIX_BT709 = 1
+
+
+@dataclass(frozen=True)
+class _Format:
+    """How a kind of file is encoded.
+
+    Attributes:
+        codec: FFmpeg's name of the encoder.
+        opaque: its pixel format for pictures without transparency.
+        transparent: its pixel format with an alpha plane, None if it has none.
+        options: of the encoder.
+        sound: codecs that are copied: those that the container takes and players of it know.
+        audio: encoder for other sound.
+        container: options of the muxer.
+    """
+
+    codec: str
+    opaque: str
+    transparent: str | None
+    options: dict[str, str]
+    sound: frozenset[str]
+    audio: str
+    container: dict[str, str]
+
+
+_X264 = {"crf": "18", "preset": "veryfast"}
+_PRORES = {"profile": "4444"}
+_VP9 = {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+
+_MP4_SOUND = frozenset({"aac", "ac3", "alac", "eac3", "flac", "mp3", "opus"})
+_MOV_SOUND = frozenset({"aac", "ac3", "alac", "mp3", "pcm_f32le", "pcm_s16be", "pcm_s16le", "pcm_s24le"})
+_WEBM_SOUND = frozenset({"opus", "vorbis"})
+_MKV_SOUND = _MP4_SOUND | _MOV_SOUND | _WEBM_SOUND
+
+_FORMATS = {
+    ".mp4": _Format("libx264", "yuv420p", None, _X264, _MP4_SOUND, "aac", {"movflags": "+faststart"}),
+    ".mkv": _Format("libx264", "yuv420p", None, _X264, _MKV_SOUND, "aac", {}),
+    ".mov": _Format("prores_ks", "yuv444p10le", "yuva444p10le", _PRORES, _MOV_SOUND, "pcm_s16le", {}),
+    ".webm": _Format("libvpx-vp9", "yuv420p", "yuva420p", _VP9, _WEBM_SOUND, "libopus", {}),
+}
+
+VIDEO_ENDINGS = frozenset(_FORMATS)
+"""Endings of the files that `VideoSink` writes."""
+
+
+class VideoSource:
+    """A video file, decoded upright and in order; a `Source`.
+
+    Args:
+        path: any file that FFmpeg reads.
+
+    Raises:
+        InputError: the file is missing, or has no video in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._open() as container:
+            stream = _video_stream(container)
+            if stream is None:
+                raise InputError(
+                    f"There is no video in {path}. Give a video, a picture or a folder of pictures."
+                )
+            self.time_base = stream.time_base or Fraction(1, 1000)
+            self.rate = stream.average_rate or stream.guessed_rate or Fraction(30)
+            self.duration = _duration(container, stream)
+            self.count: int | None = stream.frames or round(self.duration * self.rate) or None
+            self.size = self._upright_size(container, stream)
+        self.fixed_camera = True
+
+    def _open(self) -> InputContainer:
+        try:
+            return av.open(str(self._path), metadata_errors="replace")
+        except (FFmpegError, OSError) as error:
+            raise InputError(
+                f"{self._path} cannot be read ({error}). Check the path and the file."
+            ) from error
+
+    def _upright_size(self, container: InputContainer, stream: VideoStream) -> tuple[int, int]:
+        """The first decodable frame tells the rotation."""
+        for packet in container.demux(stream):
+            try:
+                for frame in packet.decode():
+                    height, width = _picture(frame).shape[:2]
+                    return width, height
+            except FFmpegError:
+                continue
+        raise InputError(
+            f"No frame of {self._path} can be decoded. The file is damaged or of an unknown codec."
+        )
+
+    def audio_streams(self) -> AudioTemplates:
+        """The sound that `frames` hands out as packets; keep it open while the packets are in use."""
+        return AudioTemplates(self._open())
+
+    def frames(self, report: Report) -> Generator[Frame]:
+        """All frames, with the sound's packets between them.
+
+        A frame that cannot be decoded is reported and left out; the times of the others stay as they were.
+        """
+        with self._open() as container:
+            video = _video_stream(container)
+            assert video is not None
+            video.thread_type = "AUTO"
+            start = Fraction(container.start_time or 0, av.time_base)
+            waiting: Frame | None = None
+            audio: list[Packet[Any]] = []
+            clock = _Clock(start, 1 / self.rate)
+            for packet in _packets(container, [video, *container.streams.audio], self._path, report):
+                if isinstance(packet.stream, AudioStream):
+                    if packet.size:
+                        audio.append(_shifted(packet, start))
+                    continue
+                for decoded in _decode(packet, self._path, report):
+                    time = clock.time_of(decoded)
+                    if time is None:
+                        report(f"{self._path.name}: a frame repeats an earlier time; it is left out.")
+                        continue
+                    if decoded.is_corrupt:
+                        report(f"{self._path.name}: the frame at {float(time):.3f} s is damaged.")
+                    if waiting is not None:
+                        yield _with_audio(waiting, audio)
+                        audio = []
+                    waiting = Frame(_picture(decoded), f"{clock.count:06d}", time, fresh=waiting is None)
+            if waiting is not None:
+                yield _with_audio(waiting, audio)
+
+    def spread(self, count: int) -> Iterator[NDArray[np.uint8]]:
+        """About `count` pictures from all over the video, found by seeking to key frames."""
+        with self._open() as container:
+            stream = _video_stream(container)
+            assert stream is not None
+            step = max(1, round((self.count or count) / count))
+            if self.count is not None and self.count <= SEQUENTIAL_FRAMES:
+                yield from _every(container, stream, step)
+                return
+            start = container.start_time or 0
+            for number in range(count):
+                offset = int((number + 0.5) / count * float(self.duration) * av.time_base)
+                try:
+                    container.seek(start + offset)
+                    frame = next(container.decode(stream), None)
+                except FFmpegError:
+                    continue
+                if frame is not None:
+                    yield _picture(frame)
+
+
+SEQUENTIAL_FRAMES = 900
+"""Up to this length all frames are decoded to pick some, since seeking finds key frames only."""
+
+
+class AudioTemplates:
+    """The audio streams of a file that stays open as long as this."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self._container = container
+        self.streams: Sequence[AudioStream] = container.streams.audio
+
+    def __enter__(self) -> AudioTemplates:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+
+class VideoSink:
+    """Writes a video file; a `Sink`. The file appears under its name when it is complete.
+
+    Args:
+        path: its ending decides: `.mp4` and `.mkv` are H.264, `.mov` ProRes 4444, `.webm` VP9.
+        rate: frames per second, nominal; the frames' own times count.
+        time_base: seconds, the unit of the frames' times.
+        audio: streams whose packets the frames carry: copied where the container takes their codec, else
+            encoded anew.
+
+    Attributes:
+        alpha: whether the file can hold transparency.
+
+    Raises:
+        OutputError: the ending is unknown, or the file cannot be made.
+    """
+
+    def __init__(
+        self, path: Path, *, rate: Fraction, time_base: Fraction, audio: Sequence[AudioStream] = ()
+    ) -> None:
+        if path.suffix.lower() not in _FORMATS:
+            raise OutputError(
+                f"Videos cannot be written as '{path.suffix}'. Let {path.name} end in "
+                f"{', '.join(sorted(_FORMATS))}, or give a folder for pictures."
+            )
+        self._path = path
+        self._partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+        self._format = _FORMATS[path.suffix.lower()]
+        self._rate = rate
+        self._time_base = time_base
+        self._audio_streams = audio
+        self._audio: dict[int, _AudioCopy | _AudioEncoder] = {}
+        self._container: OutputContainer | None = None
+        self._video: VideoStream | None = None
+        self.alpha = self._format.transparent is not None
+
+    def write(self, frame: Frame, picture: NDArray[np.uint8]) -> None:
+        """Encode one picture, and pass on the sound that belongs to it.
+
+        Pictures of another size than the first one's are scaled to that; grey becomes neutral colour.
+
+        Raises:
+            OutputError: the disk is full or the encoder refuses.
+        """
+        try:
+            if self._container is None or self._video is None:
+                self._container, self._video = self._open(picture)
+            encoded = self._prepare(picture, self._video)
+            encoded.pts = round(frame.time / self._time_base)
+            encoded.time_base = self._time_base
+            self._container.mux(self._video.encode(encoded))
+            for packet in frame.audio:
+                self._audio[packet.stream_index].write(packet)
+        except (FFmpegError, OSError) as error:
+            raise OutputError(
+                f"{self._path} cannot be written ({error}). Check the folder and the disk."
+            ) from error
+
+    def _open(self, picture: NDArray[np.uint8]) -> tuple[OutputContainer, VideoStream]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        container = av.open(str(self._partial), "w", container_options=self._format.container)
+        transparent = picture.ndim == 3 and picture.shape[2] == 4
+        stream = cast(VideoStream, container.add_stream(self._format.codec, self._rate, self._format.options))
+        height, width = picture.shape[:2]
+        stream.width, stream.height = width + width % 2, height + height % 2
+        stream.pix_fmt = self._format.opaque
+        if transparent:
+            assert self._format.transparent is not None
+            stream.pix_fmt = self._format.transparent
+            if self._path.suffix.lower() == ".webm":
+                stream.metadata["alpha_mode"] = "1"
+        context = stream.codec_context
+        context.time_base = self._time_base
+        context.thread_type = "AUTO"
+        context.color_range = ColorRange.MPEG
+        context.colorspace = context.color_primaries = context.color_trc = MATRIX_BT709
+        for template in self._audio_streams:
+            self._audio[template.index] = _audio_writer(container, template, self._format)
+        return container, stream
+
+    def _prepare(self, picture: NDArray[np.uint8], stream: VideoStream) -> VideoFrame:
+        if picture.ndim == 2:
+            picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR).astype(np.uint8, copy=False)
+        height, width = picture.shape[:2]
+        if (width + width % 2, height + height % 2) != (stream.width, stream.height):
+            picture = cv2.resize(picture, (stream.width, stream.height), interpolation=cv2.INTER_AREA).astype(
+                np.uint8, copy=False
+            )
+        elif width % 2 or height % 2:
+            # Chroma of half the size needs even sides: the last row and column are doubled.
+            picture = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE).astype(
+                np.uint8, copy=False
+            )
+        frame = VideoFrame.from_ndarray(picture, "bgra" if picture.shape[2] == 4 else "bgr24")
+        return frame.reformat(
+            format=stream.pix_fmt,
+            dst_colorspace=Colorspace.ITU709,
+            src_color_range=ColorRange.JPEG,
+            dst_color_range=ColorRange.MPEG,
+        )
+
+    def close(self) -> None:
+        """Write what the encoders still hold, and give the file its name.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        if self._container is None or self._video is None:
+            return
+        try:
+            self._container.mux(self._video.encode(None))
+            for audio in self._audio.values():
+                audio.finish()
+            self._container.close()
+            self._partial.replace(self._path)
+        except (FFmpegError, OSError) as error:
+            self.abandon()
+            raise OutputError(f"{self._path} cannot be finished ({error}). Check the disk.") from error
+        self._container = None
+
+    def abandon(self) -> None:
+        """Remove the unfinished file."""
+        if self._container is None:
+            return
+        # That the end cannot be written, on a full disk, does not matter: the file is thrown away.
+        with suppress(FFmpegError, OSError):
+            self._container.close()
+        self._container = None
+        self._partial.unlink(missing_ok=True)
+
+
+class _AudioCopy:
+    """Passes compressed sound on as it is."""
+
+    def __init__(self, container: OutputContainer, template: AudioStream) -> None:
+        self._container = container
+        self._stream = container.add_stream_from_template(template)
+
+    def write(self, packet: Packet[Any]) -> None:
+        packet.stream = self._stream
+        self._container.mux(packet)
+
+    def finish(self) -> None:
+        pass
+
+
+class _AudioEncoder:
+    """Decodes sound and encodes it for a container that does not take the original codec."""
+
+    OPUS_RATE = 48_000
+    """Hz; libopus takes few rates, and works at this one inside."""
+
+    def __init__(self, container: OutputContainer, template: AudioStream, codec: str) -> None:
+        self._container = container
+        rate = self.OPUS_RATE if codec == "libopus" else template.rate
+        self._stream = cast(AudioStream, container.add_stream(codec, rate))
+        self._stream.layout = "mono" if template.channels == 1 else "stereo"
+        self._resampler: AudioResampler | None = None
+
+    def write(self, packet: Packet[Any]) -> None:
+        for frame in cast("list[AudioFrame]", packet.decode()):
+            self._encode(frame)
+
+    def _encode(self, frame: AudioFrame | None) -> None:
+        if self._resampler is None:
+            context = self._stream.codec_context
+            context.open(strict=False)
+            self._resampler = AudioResampler(
+                context.format, context.layout, context.rate, frame_size=context.frame_size or None
+            )
+        for resampled in self._resampler.resample(frame):
+            self._container.mux(self._stream.encode(resampled))
+
+    def finish(self) -> None:
+        if self._resampler is not None:
+            self._encode(None)
+            self._container.mux(self._stream.encode(None))
+
+
+def _audio_writer(
+    container: OutputContainer, template: AudioStream, format_: _Format
+) -> _AudioCopy | _AudioEncoder:
+    if template.codec_context.codec.canonical_name in format_.sound:
+        return _AudioCopy(container, template)
+    return _AudioEncoder(container, template, format_.audio)
+
+
+class _Clock:
+    """Gives every decoded frame a time: its own, or a frame's length after the last one's."""
+
+    def __init__(self, start: Fraction, frame_length: Fraction) -> None:
+        self._start = start
+        self._frame_length = frame_length
+        self._last: Fraction | None = None
+        self.count = 0
+
+    def time_of(self, frame: VideoFrame) -> Fraction | None:
+        """Seconds since the start; None for a frame that is not later than the one before it."""
+        if frame.pts is not None and frame.time_base is not None:
+            time = frame.pts * frame.time_base - self._start
+        else:
+            time = Fraction(0) if self._last is None else self._last + self._frame_length
+        if self._last is not None and time <= self._last:
+            return None
+        self._last = time
+        self.count += 1
+        return time
+
+
+def _video_stream(container: InputContainer) -> VideoStream | None:
+    """The first video that is not a music file's cover picture."""
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    return None
+
+
+def _duration(container: InputContainer, stream: VideoStream) -> Fraction:
+    """Seconds, 0 where the file does not say."""
+    if stream.duration and stream.time_base:
+        return stream.duration * stream.time_base
+    return Fraction(container.duration or 0, av.time_base)
+
+
+def _packets(
+    container: InputContainer, streams: Sequence[VideoStream | AudioStream], path: Path, report: Report
+) -> Iterator[Packet[Any]]:
+    """Packets up to the end of the file, or to where it is damaged beyond reading on."""
+    try:
+        yield from container.demux(*streams)
+    except FFmpegError as error:
+        report(f"{path.name}: the file is damaged and ends early ({error}).")
+
+
+def _decode(packet: Packet[Any], path: Path, report: Report) -> list[VideoFrame]:
+    try:
+        return packet.decode()
+    except EndOfFile:
+        return []
+    except FFmpegError as error:
+        where = "" if packet.pts is None else f" at {float(packet.pts * packet.time_base):.3f} s"
+        report(f"{path.name}: a frame{where} cannot be decoded ({error}); it is left out.")
+        return []
+
+
+def _picture(frame: VideoFrame) -> NDArray[np.uint8]:
+    """Convert to BGR, and turn as the file's display matrix says."""
+    matrix: int | None = None
+    if frame.colorspace == MATRIX_UNSPECIFIED and frame.format.name.startswith("yuv"):
+        matrix = Colorspace.ITU709 if frame.height >= HD_LINES else Colorspace.ITU601
+    bgr = frame.reformat(format="bgr24", src_colorspace=matrix, dst_color_range=ColorRange.JPEG).to_ndarray()
+    quarter_turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(bgr, quarter_turns)).astype(np.uint8, copy=False)
+
+
+def _every(container: InputContainer, stream: VideoStream, step: int) -> Iterator[NDArray[np.uint8]]:
+    number = 0
+    for packet in container.demux(stream):
+        try:
+            decoded = packet.decode()
+        except FFmpegError:
+            continue
+        for frame in decoded:
+            if number % step == 0:
+                yield _picture(frame)
+            number += 1
+
+
+def _shifted(packet: Packet[Any], start: Fraction) -> Packet[Any]:
+    offset = round(start / packet.time_base)
+    if packet.pts is not None:
+        packet.pts -= offset
+    if packet.dts is not None:
+        packet.dts -= offset
+    return packet
+
+
+def _with_audio(frame: Frame, audio: list[Packet[Any]]) -> Frame:
+    return Frame(frame.picture, frame.name, frame.time, frame.fresh, tuple(audio))

@@ -1,0 +1,226 @@
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from clips import HEIGHT, TIME_BASE, WIDTH, room, scene, sound_samples, video_times, write_clip
+
+from cleanplate.offline.errors import InputError, OutputError
+from cleanplate.offline.frames import Frame
+from cleanplate.offline.video import VideoSink, VideoSource
+
+UNEVEN_TIMES = [0, 512, 1024, 4096, 4200, 9000, 9512]
+
+
+def read(path: Path) -> tuple[list[Frame], list[str]]:
+    problems: list[str] = []
+    return list(VideoSource(path).frames(problems.append)), problems
+
+
+def copy(source_path: Path, target: Path) -> None:
+    source = VideoSource(source_path)
+    with source.audio_streams() as audio:
+        sink = VideoSink(target, rate=source.rate, time_base=source.time_base, audio=audio.streams)
+        for frame in source.frames(pytest.fail):
+            sink.write(frame, frame.picture)
+        sink.close()
+
+
+def test_a_source_knows_its_measures(tmp_path: Path) -> None:
+    source = VideoSource(write_clip(tmp_path / "a.mp4", [scene(n) for n in range(12)]))
+    assert source.size == (WIDTH, HEIGHT)
+    assert source.count == 12
+    assert source.rate == 30
+
+
+def test_colours_and_order_are_kept(tmp_path: Path) -> None:
+    pictures = [scene(n) for n in range(12)]
+    frames, problems = read(write_clip(tmp_path / "a.mp4", pictures))
+    assert problems == []
+    assert [frame.fresh for frame in frames] == [True] + 11 * [False]
+    for frame, picture in zip(frames, pictures, strict=True):
+        # H.264 at this quality, with chroma of half the size, is a few levels off but for the edges.
+        assert np.median(np.abs(frame.picture.astype(int) - picture)) <= 2
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mov"])
+def test_variable_times_are_kept_exactly(tmp_path: Path, ending: str) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [scene(n) for n in range(7)], UNEVEN_TIMES)
+    copy(clip, tmp_path / f"b{ending}")
+    assert video_times(tmp_path / f"b{ending}") == [time * TIME_BASE for time in UNEVEN_TIMES]
+
+
+@pytest.mark.parametrize("ending", [".mkv", ".webm"])
+def test_variable_times_are_kept_to_the_millisecond(tmp_path: Path, ending: str) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [scene(n) for n in range(7)], UNEVEN_TIMES)
+    copy(clip, tmp_path / f"b{ending}")
+    for found, wanted in zip(video_times(tmp_path / f"b{ending}"), UNEVEN_TIMES, strict=True):
+        assert abs(found - wanted * TIME_BASE) <= Fraction(1, 1000)
+
+
+def test_a_late_start_is_kept_between_sound_and_picture(tmp_path: Path) -> None:
+    times = [7680 + number * 512 for number in range(8)]
+    clip = write_clip(tmp_path / "a.mkv", [scene(n) for n in range(8)], times, sound="aac")
+    copy(clip, tmp_path / "b.mkv")
+    assert abs(float(video_times(tmp_path / "b.mkv")[0]) - 0.5) < 0.03
+    assert abs(sound_samples(tmp_path / "b.mkv")[2]) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("recorded", "target", "codec"),
+    [
+        ("aac", "b.mp4", "aac"),
+        ("aac", "b.mov", "aac"),
+        ("aac", "b.webm", "opus"),
+        ("libopus", "b.webm", "opus"),
+        ("libopus", "b.mov", "pcm_s16le"),
+        ("pcm_s16le", "b.mov", "pcm_s16le"),
+    ],
+)
+def test_sound_stays_in_time(tmp_path: Path, recorded: str, target: str, codec: str) -> None:
+    clip = write_clip(tmp_path / "a.mkv", [scene(n) for n in range(30)], sound=recorded)
+    copy(clip, tmp_path / target)
+    found_codec, samples, start = sound_samples(tmp_path / target)
+    assert found_codec == codec
+    assert abs(start) < 0.03
+    assert abs(len(samples) / 48_000 - 1) < 0.06
+    spectrum = np.abs(np.fft.rfft(samples[4800:43200]))
+    assert np.argmax(spectrum) == pytest.approx(440 * 0.8, abs=1)  # bins of 1 / 0.8 s
+
+
+def test_copied_sound_is_bit_for_bit_the_same(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [scene(n) for n in range(30)], sound="aac")
+    copy(clip, tmp_path / "b.mp4")
+
+    def packets(path: Path) -> list[bytes]:
+        with av.open(str(path)) as container:
+            return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+    assert packets(tmp_path / "b.mp4") == packets(clip)
+
+
+@pytest.mark.parametrize(("rotation", "turns"), [(90, 1), (180, 2), (-90, 3)])
+def test_pictures_are_turned_upright(tmp_path: Path, rotation: int, turns: int) -> None:
+    picture = scene(3)
+    clip = write_clip(tmp_path / "a.mp4", 4 * [picture], rotation=rotation)
+    upright = np.rot90(picture, turns)
+    source = VideoSource(clip)
+    assert source.size == upright.shape[1::-1]
+    frames, _ = read(clip)
+    assert frames[0].picture.shape == upright.shape
+    assert np.median(np.abs(frames[0].picture.astype(int) - upright)) <= 2
+
+
+def test_transparency_is_written(tmp_path: Path) -> None:
+    picture = np.dstack([scene(0), np.full((HEIGHT, WIDTH), 255, np.uint8)])
+    picture[:, : WIDTH // 2, 3] = 0
+    picture[:, WIDTH // 2 : 3 * WIDTH // 4, 3] = 128
+    for ending, decoder in ((".mov", "prores"), (".webm", "libvpx-vp9")):
+        path = tmp_path / f"a{ending}"
+        sink = VideoSink(path, rate=Fraction(30), time_base=Fraction(1, 30))
+        for number in range(3):
+            sink.write(Frame(picture[..., :3], "", Fraction(number, 30)), picture)
+        sink.close()
+        alpha = decoded_alpha(path, decoder)
+        wanted = [0, 128, 255]
+        found = [int(alpha[HEIGHT // 2, column]) for column in (WIDTH // 4, 5 * WIDTH // 8, 7 * WIDTH // 8)]
+        assert found == pytest.approx(wanted, abs=3), ending
+
+
+def decoded_alpha(path: Path, decoder: str) -> np.ndarray:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        context = av.CodecContext.create(decoder, "r")
+        context.extradata = stream.codec_context.extradata
+        context.width, context.height = stream.width, stream.height
+        if stream.codec_context.codec_tag != "\0\0\0\0":
+            context.codec_tag = stream.codec_context.codec_tag
+        for packet in container.demux(stream):
+            for frame in context.decode(packet):
+                return frame.reformat(format="bgra").to_ndarray()[..., 3]
+    raise AssertionError("no frame")
+
+
+def test_odd_sizes_are_padded(tmp_path: Path) -> None:
+    picture = scene(0, 161, 97)
+    sink = VideoSink(tmp_path / "a.mp4", rate=Fraction(30), time_base=Fraction(1, 30))
+    sink.write(Frame(picture, "", Fraction(0)), picture)
+    sink.close()
+    assert VideoSource(tmp_path / "a.mp4").size == (162, 98)
+
+
+def test_a_damaged_frame_is_reported_and_the_rest_kept(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mkv", [scene(n) for n in range(30)], codec="mjpeg")
+    with av.open(str(clip)) as container:
+        position = [packet.pos for packet in container.demux(video=0)][10]
+    data = bytearray(clip.read_bytes())
+    frame_header = data.index(b"\xff\xc0", position)
+    data[frame_header + 4 : frame_header + 10] = b"\xff" * 6
+    clip.write_bytes(data)
+    frames, problems = read(clip)
+    assert len(problems) == 1
+    assert "0.333 s" in problems[0]
+    assert len(frames) == 29
+    assert frames[10].time == pytest.approx(11 / 30, abs=0.001)
+
+
+def test_a_cut_off_file_gives_what_it_holds(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mkv", [scene(n) for n in range(60)])
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    frames, _ = read(clip)
+    assert 5 < len(frames) < 60
+
+
+@pytest.mark.parametrize("content", [b"", b"no video at all" * 100])
+def test_what_is_no_video_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.mp4 cannot be read"):
+        VideoSource(path)
+
+
+def test_a_sound_file_is_refused(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [scene(0)], sound="aac")
+    with av.open(str(clip)) as container, av.open(str(tmp_path / "b.mp4"), "w") as sound:
+        stream = sound.add_stream_from_template(container.streams.audio[0])
+        for packet in container.demux(audio=0):
+            if packet.size:
+                packet.stream = stream
+                sound.mux(packet)
+    with pytest.raises(InputError, match="no video"):
+        VideoSource(tmp_path / "b.mp4")
+
+
+def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"'\.avi'"):
+        VideoSink(tmp_path / "a.avi", rate=Fraction(30), time_base=Fraction(1, 30))
+
+
+def test_an_abandoned_file_leaves_nothing(tmp_path: Path) -> None:
+    sink = VideoSink(tmp_path / "a.mp4", rate=Fraction(30), time_base=Fraction(1, 30))
+    sink.write(Frame(room(), "", Fraction(0)), room())
+    sink.abandon()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_file_appears_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"the former one")
+    sink = VideoSink(path, rate=Fraction(30), time_base=Fraction(1, 30))
+    sink.write(Frame(room(), "", Fraction(0)), room())
+    assert path.read_bytes() == b"the former one"
+    sink.close()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+    assert len(video_times(path)) == 1
+
+
+@pytest.mark.parametrize("length", [40, 1000])
+def test_pictures_from_all_over_a_video(tmp_path: Path, length: int) -> None:
+    pictures = [np.full((32, 32, 3), number * 255 // length, np.uint8) for number in range(length)]
+    source = VideoSource(write_clip(tmp_path / "a.mp4", pictures))
+    levels = [int(picture.mean()) for picture in source.spread(10)]
+    assert len(levels) == pytest.approx(10, abs=1)
+    assert levels == sorted(levels)
+    assert levels[0] < 40
+    assert levels[-1] > 200
