@@ -31,11 +31,12 @@ import cv2
 import numpy as np
 import obsws_python
 import psutil
+from numpy.typing import NDArray
+from obsws_python.error import OBSSDKError
+
+from cleanplate.studio.config import COLLECTION, PROFILE, SCENE, Script, write_config
 from cleanplate.studio.display import VirtualDisplay
 from cleanplate.studio.exit_report import ExitReport, parse_leaks, parse_profile
-from numpy.typing import NDArray
-from cleanplate.studio.config import COLLECTION, PROFILE, SCENE, Script, write_config
-from obsws_python.error import OBSSDKError
 from cleanplate.studio.waiting import wait_for
 
 OBS_ROOT_VARIABLE = "CLEANPLATE_TEST_OBS_ROOT"

@@ -1,8 +1,8 @@
 """The filter's property dialog.
 
 Buttons and callbacks are built through libobs: obspython's own are bound to "the current script", and there
-is none in a callback of ours. The buttons' callbacks are those of `cleanplate.obs.registration`, which live for
-ever; the handle that libobs gives back tells them which filter is meant.
+is none in a callback of ours. The buttons' callbacks are those of `cleanplate.obs.registration`, which live
+for ever; the handle that libobs gives back tells them which filter is meant.
 """
 
 from typing import Any, List, NamedTuple, Sequence, Tuple

@@ -79,6 +79,8 @@ class FilterSource:
         self._retired: List[Any] = []  # graphics objects to be destroyed
         self._graphics_failure = ""
         self._mattes = 0
+        self._matte_came = time.monotonic()
+        self._intervals_ms: Deque[float] = deque(maxlen=300)
         self._covered = 0
         self._covered_since = 0.0
         self._delays_ms: Deque[float] = deque(maxlen=300)
@@ -144,6 +146,7 @@ class FilterSource:
             "mattes": self._mattes,
             "covered": self._covered,
             "restarts": self._worker.restarts,
+            "matte_interval_ms": _spread(self._intervals_ms),
             "matte_age_frames": _spread(self._ages_frames),
             "matte_age_ms": _spread(self._ages_ms),
             "delay_ms": _spread(self._delays_ms),
@@ -242,6 +245,9 @@ class FilterSource:
             self._worker.wake()
         if renderer.take_matte(self._channel, self._segment.address):
             self._mattes += 1
+            now = time.monotonic()
+            self._intervals_ms.append(1e3 * (now - self._matte_came))
+            self._matte_came = now
         capture = self._capture
         if capture is not None and self._effect is not None:
             capture.step(self._effect, texture, source.width, source.height, time.monotonic())
