@@ -116,8 +116,8 @@ def measure(
             figures.recovery_s.append(_recovery(obs))
         figures.sheet = folder / "sheet.png"
         cv2.imwrite(str(figures.sheet), contact_sheet(obs))
-        say(f"OBS with the filter: record {seconds:.0f} s")  # last: the filter's figures are of its last frames
-        figures.recording = obs.record(seconds)
+        say(f"OBS with the filter: record {seconds:.0f} s")
+        figures.recording = obs.record(seconds)  # last: the figures are of the filter's last frames
         report = obs.close()
     _read_report(figures, report)
     frames = list(scene.read_frames(figures.recording))

@@ -1,8 +1,8 @@
 """Measures the filter's own time on the graphics thread, on demand: set `VARIABLE` before OBS starts.
 
-Time inside libobs is kept apart, because most of it is the graphics driver's. The clock is the wall's: reading
-a thread's CPU clock is a system call, and two of them a libobs call cost more than what is to be measured. So
-compare medians; the 95th percentile tells of other programs too.
+Time inside libobs is kept apart, because most of it is the graphics driver's. The clock is the wall's:
+reading a thread's CPU clock is a system call, and two of them a libobs call cost more than what is to be
+measured. So compare medians; the 95th percentile tells of other programs too.
 """
 
 import json
