@@ -144,6 +144,16 @@ def build(
     return int(root)
 
 
+def build_apology(lib: Any, reason: str) -> int:
+    """Make the dialog of a filter that could not be made, and so shows nothing at all."""
+    root: int = lib.obs_properties_create()
+    text = lib.obs_properties_add_text(
+        root, b"apology", f"The filter cannot work: {reason}".encode(), libobs.OBS_TEXT_INFO
+    )
+    lib.obs_property_text_set_info_type(text, libobs.OBS_TEXT_INFO_ERROR)
+    return root
+
+
 def show_for_background(lib: Any, root: int, background: str) -> None:
     """Show only those settings that the chosen background uses."""
     for name, kinds in (

@@ -29,6 +29,7 @@ _lib: Any = None
 _profile: Optional[profiling.Profile] = None
 _folder = ""  # where cleanplate.effect is
 _filters: Dict[int, FilterSource] = {}
+_stillborn: Dict[int, str] = {}  # why there is no filter for a handle that libobs has
 _handles = itertools.count(1)
 _reported: Set[str] = set()
 
@@ -71,16 +72,22 @@ def _get_name(_type_data: Optional[int]) -> int:
 
 
 @guarded(libobs.Create)
-def _create(data: int, source: int) -> Optional[int]:
+def _create(data: int, source: int) -> int:
+    # Never null, whatever fails: libobs skips a filter without data, and so would show the raw camera.
     handle = next(_handles)
-    _filters[handle] = FilterSource(
-        _lib, source, data, str(Path(_folder) / "cleanplate.effect"), handle, _trampolines
-    )
+    try:
+        _filters[handle] = FilterSource(
+            _lib, source, data, str(Path(_folder) / "cleanplate.effect"), handle, _trampolines
+        )
+    except Exception as error:  # noqa: BLE001 - a handle without a filter draws nothing
+        _stillborn[handle] = str(error)
+        _report("create", traceback.format_exc())
     return handle
 
 
 @guarded(libobs.Destroy)
 def _destroy(handle: int) -> None:
+    _stillborn.pop(handle, None)
     instance = _filters.pop(handle, None)
     if instance is not None:
         instance.destroy()
@@ -96,7 +103,9 @@ def _get_defaults(data: int) -> None:
 @guarded(libobs.GetProperties)
 def _get_properties(handle: int) -> Optional[int]:
     instance = _filters.get(handle)
-    return instance.properties() if instance is not None else None
+    if instance is None:
+        return properties.build_apology(_lib, _stillborn.get(handle, "OBS names a filter that is gone."))
+    return instance.properties()
 
 
 @guarded(libobs.Update)

@@ -7,12 +7,13 @@ thread must do for another thread, or the reverse, is handed over by assigning a
 """
 
 import json
+import re
 import statistics
 import time
 import uuid
 from collections import deque
 from pathlib import Path
-from typing import Any, ClassVar, Deque, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, ClassVar, Deque, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from cleanplate.obs import libobs, properties, settings
 from cleanplate.obs.background_thread import BackgroundThread
@@ -28,6 +29,7 @@ from cleanplate.wire.ring import Channel
 from cleanplate.wire.segment import Segment
 
 MOST_SAMPLES = 16  # what the networks take
+_SAMPLE_SET = re.compile("[0-9a-f]{32}")  # settings come with scene collections: no other path gets in
 DIALOG_REFRESH_SECONDS = 2.0
 DIALOG_REST_SECONDS = (
     4.0  # no refresh so soon after the user changed something: it would take the slider away
@@ -64,8 +66,11 @@ class FilterSource:
         self._handle = handle
         self._effect_path = effect_path
         self._trampolines = trampolines
+        self._segment = Segment.create()
+        self._channel = Channel.format(self._segment.buffer)
         self.settings = Settings.read(lib, data)
-        copied_set = self._claim_sample_set(data)
+        self._sample_set, copied_set = self._claim_sample_set(self.settings.sample_set)
+        self._write_sample_set(data)
 
         # Graphics thread.
         self._effect: Optional[Effect] = None
@@ -100,10 +105,8 @@ class FilterSource:
         self._dialog_text: Sequence[StatusLine] = ()
         self._changed = 0.0
 
-        self._segment = Segment.create()
-        self._channel = Channel.format(self._segment.buffer)
         self._worker = WorkerProcess(
-            self._channel, self._segment.name, f"worker-{self.settings.sample_set[:8]}.log", self._say
+            self._channel, self._segment.name, f"worker-{self._sample_set[:8]}.log", self._say
         )
         self._background = BackgroundThread(
             f"cleanplate-{handle}", self._watch, self._worker.stop, self._report_background_failure
@@ -116,6 +119,7 @@ class FilterSource:
     def update(self, data: int) -> None:
         """Take new settings. On the graphics thread: libobs defers updates of video sources to it."""
         self.settings = Settings.read(self._lib, data)
+        self._write_sample_set(data)
         self._changed = time.monotonic()
         self._background.submit(self._write_control)
         if self.settings.image_path != self._image_path:
@@ -128,15 +132,17 @@ class FilterSource:
             lib.obs_hotkey_unregister(hotkey)
         self._background.stop()
         lib.obs_enter_graphics()
-        self._destroy_retired()
-        for owned in (self._renderer, self._capture, self._image, self._plate, self._effect):
-            if owned is not None:
-                owned.destroy()
-        lib.obs_leave_graphics()
+        try:
+            self._destroy_retired()
+            for owned in (self._renderer, self._capture, self._image, self._plate, self._effect):
+                if owned is not None:
+                    owned.destroy()
+        finally:
+            lib.obs_leave_graphics()
         self._channel.close()
         self._segment.close()
         self._segment.unlink()
-        self._sets_in_use.pop(self.settings.sample_set, None)
+        self._sets_in_use.pop(self._sample_set, None)
         self._say(f"statistics: {json.dumps(self._statistics())}")
 
     def _statistics(self) -> Dict[str, Any]:
@@ -152,17 +158,17 @@ class FilterSource:
             "delay_ms": _spread(self._delays_ms),
         }
 
-    def _claim_sample_set(self, data: int) -> str:
-        """Give the filter a folder name of its own. Returns the one it was copied from, or nothing."""
-        wanted = self.settings.sample_set
-        if wanted and wanted not in self._sets_in_use and Path(wanted).name == wanted:
-            self._sets_in_use[wanted] = self._handle
-            return ""
-        own = uuid.uuid4().hex
+    def _claim_sample_set(self, wanted: str) -> Tuple[str, str]:
+        """A folder name for this filter alone, and that of the filter that it was copied from, or nothing."""
+        taken = wanted in self._sets_in_use
+        own = wanted if _SAMPLE_SET.fullmatch(wanted) and not taken else uuid.uuid4().hex
         self._sets_in_use[own] = self._handle
-        self._lib.obs_data_set_string(data, b"sample_set", own.encode())
-        self.settings = Settings.read(self._lib, data)
-        return wanted if wanted in self._sets_in_use else ""
+        return own, wanted if taken else ""
+
+    def _write_sample_set(self, data: int) -> None:
+        """Keep the folder's name in the settings, also when "Defaults" in the dialog has emptied them."""
+        if self.settings.sample_set != self._sample_set:
+            self._lib.obs_data_set_string(data, b"sample_set", self._sample_set.encode())
 
     # ---- graphics thread ----
 
@@ -475,7 +481,7 @@ class FilterSource:
 
     def _open_store(self, copied_set: str) -> None:
         folder = samples_folder(self._lib)
-        self._store = SampleStore(folder / self.settings.sample_set)
+        self._store = SampleStore(folder / self._sample_set)
         if copied_set:
             for sample in SampleStore(folder / copied_set).samples:
                 self._store.add_file(folder / copied_set / sample.file, sample.width, sample.height)
