@@ -5,7 +5,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
@@ -143,5 +142,5 @@ class _RedStream(Stream):
         self._red_engine.sizes.append((width, height))
 
     def _matte(self, bgr: Picture) -> Matte:
-        red = cv2.split(bgr)[2].astype(np.float32) - 2 * cv2.split(bgr)[0]
+        red = bgr[..., 2].astype(np.float32) - 2 * bgr[..., 0].astype(np.float32)
         return Matte(np.clip((red - 20) / 80, 0, 1).astype(np.float32), (1.0, 1.0, 1.0))

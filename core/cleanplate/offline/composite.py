@@ -13,8 +13,8 @@ from cleanplate.engine.imaging import Picture, Plane, box_mean, resize_plane, to
 EDGE_RADIUS = 2
 """Pixels of the small picture over which the matte follows the picture's edges."""
 
-EDGE_EPSILON = 1e-3
-"""Variance of the grey values (0..1) below which a window counts as flat."""
+EDGE_EPSILON = 30.0
+"""Variance of the grey values (0..255) below which a window counts as flat."""
 
 COLOUR_RADIUS = 6
 """Pixels of the small picture over which the colours on both sides of the edge are averaged."""
@@ -67,17 +67,22 @@ def cut_out(picture: Picture, small: Picture, matte: Plane, small_colour: Plane 
 
 
 def upsample(matte: Plane, small: Picture, picture: Picture) -> Plane:
-    """Fast guided filter (He and Sun 2015, algorithm 2): fitted small, applied at full size."""
+    """Enlarge a matte along the edges of the full picture.
+
+    As the fast guided filter (He and Sun 2015, algorithm 2): the matte is taken as a linear function of the
+    grey values around each pixel, fitted at the small size. But only what the full picture adds to the
+    small one goes through that function: the matte itself is kept, so that an edge between two colours of
+    one brightness, which the fit cannot see, is not washed out.
+    """
     height, width = picture.shape[:2]
-    guide = to_grey(small).astype(np.float32) * np.float32(1 / 255)
+    guide = to_grey(small).astype(np.float32)
     guide_mean, matte_mean = box_mean(guide, EDGE_RADIUS), box_mean(matte, EDGE_RADIUS)
     variance = box_mean(guide * guide, EDGE_RADIUS) - guide_mean * guide_mean
     covariance = box_mean(guide * matte, EDGE_RADIUS) - guide_mean * matte_mean
     slope = (covariance / (variance + np.float32(EDGE_EPSILON))).astype(np.float32, copy=False)
-    offset: Plane = matte_mean - slope * guide_mean
-    alpha = to_grey(picture).astype(np.float32)
-    alpha *= resize_plane(box_mean(slope, EDGE_RADIUS) * np.float32(1 / 255), width, height)
-    alpha += resize_plane(box_mean(offset, EDGE_RADIUS), width, height)
+    alpha = to_grey(picture) - resize_plane(guide, width, height)
+    alpha *= resize_plane(box_mean(slope, EDGE_RADIUS), width, height)
+    alpha += resize_plane(matte, width, height)
     return np.clip(alpha, 0, 1, out=alpha)
 
 

@@ -10,11 +10,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import PlatformDirs
-
 from cleanplate.engine.errors import EngineError
 from cleanplate.engine.matting import available_models, create_engine
 from cleanplate.offline.bench import time_engine
+from cleanplate.offline.places import install_record_path, log_folder
 
 PACKAGES = ("cleanplate", "numpy", "opencv-python", "av")
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
@@ -104,17 +103,6 @@ def _paths(folders: list[Path]) -> list[Finding]:
         Finding("Logs", str(log_folder())),
         Finding("Model folders", ", ".join(map(str, folders)) or "none"),
     ]
-
-
-def install_record_path() -> Path:
-    """Where the installer tells the OBS filter which Python to run."""
-    return PlatformDirs("cleanplate", appauthor=False, roaming=True).user_config_path / "install.json"
-
-
-def log_folder() -> Path:
-    """Where the inference worker writes its logs."""
-    folders = PlatformDirs("cleanplate", appauthor=False)
-    return folders.user_log_path if sys.platform == "darwin" else folders.user_state_path
 
 
 def _install_record() -> Finding:

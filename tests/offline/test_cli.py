@@ -1,0 +1,224 @@
+"""The command line as a user types it, in a process of its own where signals and exit codes matter."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from clips import HEIGHT, WIDTH, room, scene, sound_samples, video_times, write_clip
+from typer.testing import CliRunner
+
+from cleanplate.offline import cli
+
+CORE = Path(cli.__file__).parents[2]
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, " ".join(result.output.split())
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return write_clip(tmp_path / "in.mp4", [scene(n) for n in range(20)], sound="aac")
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    cv2.imwrite(str(tmp_path / "empty.png"), room())
+    return tmp_path / "empty.png"
+
+
+def test_a_video_becomes_a_video(tmp_path: Path, clip: Path, empty: Path) -> None:
+    target = tmp_path / "out.mp4"
+    status, said = run(
+        "matte", clip, "--samples", empty, "--model", "difference", "--background", "blur", "-o", target
+    )
+    assert (status, "20 frames" in said) == (0, True), said
+    assert video_times(target) == video_times(clip)
+    assert sound_samples(target)[0] == "aac"
+
+
+def test_without_a_background_an_opaque_video_becomes_green(tmp_path: Path, clip: Path, empty: Path) -> None:
+    status, said = run("matte", clip, "--samples", empty, "--model", "difference", "-o", tmp_path / "out.mp4")
+    assert (status, "green (#00b140)" in said) == (0, True), said
+
+
+def test_the_scene_is_estimated_where_no_samples_are_given(tmp_path: Path, clip: Path) -> None:
+    status, said = run("matte", clip, "--model", "difference", "-o", tmp_path / "out.mov")
+    assert (status, "is estimated" in said) == (0, True), said
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png"])
+def test_a_folder_of_pictures_becomes_mattes_of_the_same_names_and_sizes(
+    tmp_path: Path, empty: Path, ending: str
+) -> None:
+    folder = tmp_path / "with space"
+    folder.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(folder / f"shot {number}{ending}"), scene(number))
+    target = tmp_path / "mattes"
+    status, said = run(
+        "matte", folder, "--samples", empty, "--model", "difference", "--alpha-only", "-o", target
+    )
+    assert status == 0, said
+    for number in range(3):
+        matte = cv2.imread(str(target / f"shot {number}.png"), cv2.IMREAD_UNCHANGED)
+        assert matte is not None
+        assert matte.shape == (HEIGHT, WIDTH)
+    assert len(list(target.iterdir())) == 3
+
+
+def test_one_picture_becomes_one_picture(tmp_path: Path, empty: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.jpg"), scene(0))
+    target = tmp_path / "b.png"
+    status, said = run("matte", tmp_path / "a.jpg", "--samples", empty, "--model", "difference", "-o", target)
+    assert status == 0, said
+    picture = cv2.imread(str(target), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
+    assert picture.shape == (HEIGHT, WIDTH, 4)
+    red = scene(0)[..., 2] == 220
+    assert picture[..., 3][red].mean() > 200
+    assert picture[..., 3][~red].mean() < 30
+
+
+def test_a_video_becomes_a_folder_of_pictures(tmp_path: Path, clip: Path, empty: Path) -> None:
+    target = tmp_path / "frames"
+    status, said = run("matte", clip, "--samples", empty, "--model", "difference", "-o", target)
+    assert status == 0, said
+    assert sorted(path.name for path in target.iterdir())[:2] == ["000001.png", "000002.png"]
+
+
+def test_a_sequence_becomes_a_video(tmp_path: Path, empty: Path) -> None:
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(5):
+        cv2.imwrite(str(folder / f"{number}.png"), scene(number))
+    common = ("matte", folder, "--samples", empty, "--model", "difference", "-o", tmp_path / "out.mov")
+    status, said = run(*common)
+    assert (status, "Add --sequence" in said) == (1, True), said
+    status, said = run(*common, "--sequence", "--fps", "25")
+    assert status == 0, said
+    assert [float(time) for time in video_times(tmp_path / "out.mov")] == pytest.approx(
+        [0, 0.04, 0.08, 0.12, 0.16]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.mp4", "-o", "out.mp4"], "missing.mp4 does not exist"),
+        (["in.mp4", "-o", "out.avi", "--samples", "empty.png"], "out.avi can hold one picture"),
+        (["in.mp4", "-o", "out.mp4", "--background", "transparent"], "cannot be transparent"),
+        (["in.mp4", "-o", "out.mp4", "--background", "mauve"], "is no file"),
+        (["in.mp4", "-o", "out.mp4", "--model", "unheard-of"], "no model named unheard-of"),
+        (["in.mp4", "-o", "out.mp4", "--provider", "abacus", "--model", "difference"], None),
+        (["empty.png", "-o", "out.png", "--model", "difference"], "--samples"),
+        (["in.mp4", "empty.png", "-o", "out"], "at a time"),
+        (["notes.txt", "-o", "out.mp4"], "cannot be read"),
+    ],
+)
+def test_mistakes_are_explained(
+    tmp_path: Path,
+    clip: Path,
+    empty: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str | None,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("notes.txt").write_text("not a video")
+    before = set(tmp_path.iterdir())
+    status, said = run("matte", *arguments)
+    if message is None:  # the weight-free engine runs on the CPU alone, whatever is asked for
+        assert status == 0, said
+        return
+    assert (status, message in said) == (1, True), said
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_wrong_option_has_a_status_of_its_own() -> None:
+    assert run("matte", "--no-such-option")[0] == 2
+
+
+def test_background_samples_are_captured_from_a_video(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noisy = [np.clip(room() + rng.normal(0, 8, room().shape), 0, 255).astype(np.uint8) for _ in range(60)]
+    film = write_clip(tmp_path / "empty.mp4", noisy)
+    status, said = run("capture", tmp_path / "samples", "--video", film, "--count", "4")
+    assert status == 0, said
+    paths = sorted((tmp_path / "samples").iterdir())
+    assert [path.name for path in paths] == [f"sample{number}.png" for number in range(4)]
+    sample = cv2.imread(str(paths[0]))
+    assert sample is not None
+    assert np.abs(sample.astype(int) - room()).mean() < np.abs(noisy[0].astype(int) - room()).mean() / 2
+
+
+def test_too_short_a_video_gives_no_samples(tmp_path: Path, clip: Path) -> None:
+    status, said = run("capture", tmp_path / "samples", "--video", clip, "--begin", "0.6")
+    assert (status, "Take fewer, or begin earlier" in said) == (1, True), said
+
+
+def test_a_missing_camera_is_explained(tmp_path: Path) -> None:
+    status, said = run("capture", tmp_path / "samples", "--camera", "99", "--countdown", "0")
+    assert (status, "Camera 99 cannot be opened" in said) == (1, True), said
+
+
+def test_doctor_tells_versions_paths_and_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    status, said = run("doctor")
+    assert status == 1  # not installed
+    for text in (
+        "Python",
+        "ONNX Runtime",
+        f"{tmp_path}/cleanplate/install.json is missing",
+        "difference",
+        "ms per frame",
+    ):
+        assert text in said
+    (tmp_path / "cleanplate").mkdir()
+    record = f'{{"version": "0.1.0", "python": "{sys.executable}", "models": []}}'
+    (tmp_path / "cleanplate" / "install.json").write_text(record)
+    status, said = run("doctor")
+    assert (status, "version 0.1.0" in said) == (0, True), said
+
+
+def test_bench_measures_models_and_rivals(tmp_path: Path) -> None:
+    status, said = run("bench", "engine", "--seconds", "0.1")
+    assert status == 0, said
+    assert "difference" in said
+    assert "frames/s" in said
+    (tmp_path / "rival.onnx").write_text("no network")
+    status, said = run("bench", "engine", "--seconds", "0", "--rival", tmp_path / "rival.onnx")
+    assert (status, "cannot be loaded" in said) == (1, True), said
+
+
+def test_ctrl_c_leaves_a_playable_file(tmp_path: Path, empty: Path) -> None:
+    film = write_clip(tmp_path / "in.mp4", [scene(n) for n in range(1200)], sound="aac")
+    target = tmp_path / "out.mp4"
+    command = [
+        sys.executable, "-m", "cleanplate.offline.cli", "matte", str(film), "--samples", str(empty),
+        "--model", "difference", "-o", str(target),
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(CORE)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    partial = tmp_path / ".out.partial.mp4"
+    deadline = time.monotonic() + 60
+    while not partial.exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Stopped" in said
+    times = video_times(target)
+    assert 10 < len(times) < 1200
+    assert times == video_times(film)[: len(times)]
+    assert not partial.exists()

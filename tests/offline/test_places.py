@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pytest
+
+from cleanplate.offline import places
+from cleanplate.wire import paths
+
+
+def test_the_worker_and_the_command_line_agree_on_the_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in (("XDG_CONFIG_HOME", tmp_path / "a b"), ("XDG_STATE_HOME", tmp_path / "ä")):
+        assert places.install_record_path() == paths.install_record_path()
+        assert places.log_folder() == paths.log_folder()
+        monkeypatch.setenv(variable, str(value))
+    assert places.install_record_path() == paths.install_record_path()
+    assert places.log_folder() == paths.log_folder()
+
+
+def test_the_users_folder_with_models_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert places.model_folders((tmp_path,))[0] == tmp_path
+    assert all(folder.is_dir() for folder in places.model_folders())
+
+
+def test_the_filter_script_is_found() -> None:
+    assert places.filter_script().name == "cleanplate_filter.py"
+    assert places.filter_script().is_file()
