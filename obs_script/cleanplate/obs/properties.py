@@ -89,7 +89,7 @@ def build(
     lib.obs_properties_set_param(root, handle, buttons.closed)
 
     state = _group(lib, root, "status_group", "Status")
-    for i, line in enumerate(status):
+    for i, line in enumerate(_merged(status)):
         text = lib.obs_properties_add_text(
             state, f"status_{i}".encode(), line.text.encode(), libobs.OBS_TEXT_INFO
         )
@@ -163,6 +163,17 @@ def show_for_background(lib: Any, root: int, background: str) -> None:
         (b"blur_radius", (settings.BLUR, settings.PLATE_BLUR)),
     ):
         lib.obs_property_set_visible(lib.obs_properties_get(root, name), background in kinds)
+
+
+def _merged(lines: Sequence[StatusLine]) -> List[StatusLine]:
+    """Lines of one kind in a row as one text: OBS leaves much room between texts."""
+    merged: List[StatusLine] = []
+    for line in lines:
+        if merged and merged[-1].kind == line.kind:
+            merged[-1] = StatusLine(f"{merged[-1].text}\n{line.text}", line.kind)
+        else:
+            merged.append(line)
+    return merged
 
 
 def _model_choices(models: Sequence[str], current: str) -> List[Tuple[str, str]]:
