@@ -5,9 +5,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from exit_report import ExitReport
-from harness import ObsSession, missing_programs
-from media import Clip, empty_clip, person_clip
+
+from cleanplate.studio.exit_report import ExitReport
+from cleanplate.studio.scene import Clip, empty_clip, person_clip, standing_clip
+from cleanplate.studio.session import ObsSession, missing_programs
 
 LOG_TAIL_CHARACTERS = 6000
 
@@ -85,3 +86,9 @@ def close_cleanly(ordinary_leaks: int) -> CloseCleanly:
         return report
 
     return close
+
+
+@pytest.fixture(scope="session")
+def standing_person(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    """The figure standing still in the room."""
+    return standing_clip(tmp_path_factory.mktemp("clips") / "standing.avi")

@@ -1,14 +1,15 @@
-"""What the tests of the filter share: a camera with the filter on it, capture by hotkey, and what to look for."""
+"""What tests of the filter share: a camera with the filter on it, capture by hotkey, what to look for."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import Image, ObsSession
-from media import HEIGHT, WIDTH, Clip, figure_colours
 from numpy.typing import NDArray
-from obs_config import SCENE, Script
-from waiting import wait_for
+
+from cleanplate.studio.config import SCENE, Script
+from cleanplate.studio.scene import HEIGHT, WIDTH, Clip, figure_colours
+from cleanplate.studio.session import Image, ObsSession
+from cleanplate.studio.waiting import wait_for
 
 FILTER_SCRIPT = Path(__file__).resolve().parents[2] / "obs_script" / "cleanplate_filter.py"
 FILTER_KIND = "cleanplate_filter"
@@ -68,7 +69,9 @@ def wait_for_figure(obs: ObsSession) -> None:
 
 def shows_figure(picture: Image) -> bool:
     """Whether the figure stands before something else than its room."""
-    return _is(_torso(picture), _torso(figure_colours()), 20) and not _is(corners(picture), corners(room_wall()), 20)
+    return _is(_torso(picture), _torso(figure_colours()), 20) and not _is(
+        corners(picture), corners(room_wall()), 20
+    )
 
 
 def corners(picture: Image) -> Image:

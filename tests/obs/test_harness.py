@@ -5,8 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import StartObs
-from media import Clip, Image, composite, marker_correlation, raw_frames, read_frames, room, shows_marker
-from obs_config import CANVAS_HEIGHT, CANVAS_WIDTH, Script
+
+from cleanplate.studio.config import CANVAS_HEIGHT, CANVAS_WIDTH, Script
+from cleanplate.studio.scene import (
+    Clip,
+    Image,
+    composite,
+    marker_correlation,
+    raw_frames,
+    read_frames,
+    room,
+    shows_marker,
+)
 
 SCRIPTS = Path(__file__).parent / "scripts"
 

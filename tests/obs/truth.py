@@ -4,8 +4,9 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from media import Clip, Image, Matte
 from numpy.typing import NDArray
+
+from cleanplate.studio.scene import Clip, Image, Matte
 
 # A pixel is background for certain, or figure for certain, this far from the true edge.
 EDGE_PIXELS = 5
@@ -14,7 +15,7 @@ EDGE_PIXELS = 5
 class Match(NamedTuple):
     """Which frame of a clip a recorded frame comes from."""
 
-    index: int
+    frame: int
     error: float  # mean absolute difference inside the figure, 8-bit levels
 
 
@@ -34,24 +35,29 @@ class FrameFinder:
             float(np.abs(small - frame)[inside].mean())
             for frame, inside in zip(self._frames, self._insides, strict=True)
         ]
-        index = int(np.argmin(errors))
-        return Match(index, errors[index])
+        best = int(np.argmin(errors))
+        return Match(best, errors[best])
 
     def _shrink(self, picture: NDArray[Any]) -> NDArray[np.float32]:
         small = cv2.resize(picture, None, fx=self._scale, fy=self._scale, interpolation=cv2.INTER_AREA)
         return small.astype(np.float32)
 
 
+def near_figure(matte: Matte) -> NDArray[np.bool_]:
+    """Certain background beside the figure, where a halo would be."""
+    return certain_background(matte) & (cv2.dilate(matte, np.ones((31, 31), np.uint8)) > 0)
+
+
 def certain_background(matte: Matte) -> NDArray[np.bool_]:
     """Where the true matte is 0, a few pixels away from the figure."""
     kernel = np.ones((2 * EDGE_PIXELS + 1,) * 2, np.uint8)
-    return cv2.dilate(matte, kernel) == 0
+    return np.asarray(cv2.dilate(matte, kernel) == 0)
 
 
 def certain_figure(matte: Matte) -> NDArray[np.bool_]:
     """Where the true matte is 1, a few pixels inside the figure."""
     kernel = np.ones((2 * EDGE_PIXELS + 1,) * 2, np.uint8)
-    return cv2.erode(matte, kernel) == 1
+    return np.asarray(cv2.erode(matte, kernel) == 1)
 
 
 def psnr(picture: Image, expected: Image, where: NDArray[np.bool_] | None = None) -> float:
@@ -71,7 +77,9 @@ def blurred(picture: Image, sigma: float, weight: Matte | None = None) -> Image:
     """
     weight = np.ones(picture.shape[:2], np.float32) if weight is None else weight
     total = cv2.GaussianBlur(_linear(picture) * weight[..., None], (0, 0), sigma)
-    return _encoded(total / cv2.GaussianBlur(weight, (0, 0), sigma)[..., None])
+    # Deep inside what does not count there is nothing to divide by.
+    counted = np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-6)
+    return _encoded(total / counted[..., None])
 
 
 def _linear(picture: Image) -> NDArray[np.float32]:

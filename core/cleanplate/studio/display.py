@@ -21,24 +21,37 @@ class VirtualDisplay:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> "VirtualDisplay":
-        # Xvfb picks a free number itself and tells it through the pipe: two test runs cannot collide.
-        read_end, write_end = os.pipe()
         try:
-            self._start(["Xvfb", "-displayfd", str(write_end), "-screen", "0", SCREEN], pass_fds=(write_end,))
+            self.name = self._start_server()
+            self._start(["openbox"])
+            wait_for(self._has_window_manager, f"openbox to manage the display; see {self._log}")
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def _start_server(self) -> str:
+        """Start Xvfb; the name of its display."""
+        # Xvfb picks a free number itself and tells it through the pipe: two runs cannot collide. Unless told
+        # not to, it starts anew when its last client goes, and throws out whoever is just coming.
+        read_end, write_end = os.pipe()
+        options = ["-displayfd", str(write_end), "-noreset", "-screen", "0", SCREEN]
+        try:
+            self._start(["Xvfb", *options], pass_fds=(write_end,))
         finally:
             os.close(write_end)
         with os.fdopen(read_end) as pipe:
             number = pipe.readline().strip()
         if not number:
             raise RuntimeError(f"Xvfb did not start; see {self._log}")
-        self.name = f":{number}"
-        self._start(["openbox"])
-        wait_for(self._has_window_manager, "openbox to manage the display")
-        return self
+        return f":{number}"
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _stop(self) -> None:
         for process in reversed(self._processes):
             process.terminate()
             try:

@@ -130,6 +130,15 @@ def person_clip(path: Path, seconds: float = 4.0, width: int = WIDTH, height: in
     return Clip(path, frames, mattes)
 
 
+def standing_clip(path: Path, width: int = WIDTH, height: int = HEIGHT) -> Clip:
+    """The figure standing still: one frame, repeated."""
+    matte = figure_matte(0, width, height)
+    frame = _noisy(composite(matte, figure_colours(width, height), room(width, height)), seed=0)
+    frames = [frame] * FRAMES_PER_SECOND
+    write_clip(path, frames)
+    return Clip(path, frames, [matte] * len(frames))
+
+
 def write_clip(path: Path, frames: Sequence[Image]) -> None:
     """Write BGR frames of one size as HuffYUV in BGRA, lossless and quick to decode; to a path in .avi."""
     with av.open(str(path), "w") as container:

@@ -49,6 +49,7 @@ CLOSE_SECONDS = 90.0
 ORPHAN_SECONDS = 10.0
 REQUEST_SECONDS = 60
 
+_RECORDING_ENDED = "==== Recording Stop ===="
 _MAIN_WINDOW = re.compile(r"^OBS (Studio )?\d")
 
 Image = NDArray[np.uint8]
@@ -269,8 +270,10 @@ class ObsSession:
 
     def stop_recording(self) -> Path:
         """End a recording; the finished file."""
+        # The output ends before the user interface knows, which until then ignores a new start.
+        ended = self.log().count(_RECORDING_ENDED)
         path = Path(self.client.stop_record().output_path)
-        wait_for(lambda: not self.client.get_record_status().output_active, "the recording to end")
+        wait_for(lambda: self.log().count(_RECORDING_ENDED) > ended, "the recording to end")
         return path
 
     # Inside
