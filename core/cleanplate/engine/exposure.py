@@ -1,37 +1,226 @@
-"""Exposure and white balance of a frame relative to the clean plate."""
+"""Light: how a frame's exposure, white balance and tone differ from the clean plate's.
+
+Cameras regulate: when a person enters, exposure, white balance and contrast of the whole picture change. The
+change is estimated from the pixels that look like background, as a tone curve for each channel and a smooth
+field of brightness, by iteratively reweighted least squares in the logarithm.
+"""
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.engine.samples import Plate
+from cleanplate.engine.imaging import Picture, Plane, as_plane, box_mean, channel_mean, resize_plane
 
 Gain = tuple[float, float, float]
 
+LIFT = 16.0
+"""Added (of 255) before logarithms, so that noise in the dark does not count as a change of light."""
 
-class Exposure:
-    """Follows the gain by which the plate must be multiplied to look like the present frame."""
+SIZE_DIVISOR = 8
+"""The light is measured on a picture this much smaller than the frame."""
 
-    def __init__(self, plate: Plate) -> None:
-        height, width = plate.mean.shape[:2]
-        self._size = (max(1, width // 4), max(1, height // 4))
-        self._plate = cv2.resize(plate.mean, self._size, interpolation=cv2.INTER_AREA)
+KNOTS = np.array([0, 32, 64, 96, 128, 160, 192, 224, 255], np.float32)
+"""Plate values between which the tone curve is interpolated."""
 
-    def update(self, bgr: NDArray[np.uint8], background: NDArray[np.float32] | None = None) -> Gain:
-        """Estimate the gain of a frame.
+STIFFNESS = 0.08
+"""What bending the tone curve costs, as a share of all pixels' weight."""
+
+COLD_WIDTHS = (0.35, 0.25, 0.18, 0.12, 0.10)
+"""Inlier widths (in the logarithm) of the rounds of fitting from nothing; two keep the curve straight."""
+
+WARM_WIDTHS = (0.12, 0.10)
+"""The same from the curves of the frame before."""
+
+STEADY = 0.02
+"""Changes of the curve smaller than this (2 %) are mostly noise, and are followed at half speed."""
+
+MAX_FIELD = 0.2
+"""Largest local change of brightness (in the logarithm) that counts as light, not as an object."""
+
+CLIPPED = 250
+"""Values above this say little about the light."""
+
+
+@dataclass(frozen=True)
+class Light:
+    """The light of a frame relative to the plate's.
+
+    Attributes:
+        curves: uint8 [1, 256, 3], what each plate value becomes, for b, g and r.
+        field: float32 [h, w], small: factor of brightness left after the curves.
+        gain: mean factor of b, g and r.
+        agreement: share of the weighted pixels that the light explains, 0..1.
+    """
+
+    curves: Picture
+    field: Plane
+    gain: Gain
+    agreement: float
+
+    def relight(self, plate: Picture) -> Picture:
+        """The plate, uint8 [H, W, 3], as it would look under the frame's light, but for the field."""
+        return cv2.LUT(plate, self.curves).astype(np.uint8, copy=False)
+
+
+class LightTracker:
+    """Follows the light over the frames of a stream.
+
+    Args:
+        plate: the clean plate, float32 [H, W, 3], 0..255, at the frames' size.
+    """
+
+    def __init__(self, plate: Plane) -> None:
+        height, width = plate.shape[:2]
+        self.size = (max(16, width // SIZE_DIVISOR), max(9, height // SIZE_DIVISOR))
+        small = resize_plane(plate, *self.size)
+        self._log = np.log(small + np.float32(LIFT))
+        self._basis = _basis(small)
+        self._grey = channel_mean(small)
+        self._deviation = _deviation(self._grey)
+        self._prior = _border_prior(*self.size) * (small.max(axis=2) < CLIPPED)
+        self._heights: NDArray[np.float64] | None = None
+        self._agreement = 0.0
+
+    def reset(self) -> None:
+        """Forget the frames so far."""
+        self._heights = None
+
+    def update(self, frame: Picture, background: Plane | None = None) -> Light:
+        """Measure the light of the next frame.
 
         Args:
-            bgr: uint8 [H, W, 3].
-            background: float32 [H, W], 0..1, where the background shows; None where that is unknown.
-
-        Returns:
-            The gain of b, g and r.
+            frame: uint8 [H, W, 3] BGR.
+            background: float32 [H, W], any size, 1 where the frame before showed background; None at first.
         """
-        small = cv2.resize(bgr, self._size, interpolation=cv2.INTER_AREA).astype(np.float32)
-        usable = (self._plate > 8).all(axis=2) & (small < 250).all(axis=2) & (self._plate < 250).all(axis=2)
+        small = cv2.resize(frame, self.size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        ratio = np.log(small + np.float32(LIFT)) - self._log
+        weight = self._weight(small)
         if background is not None:
-            usable &= cv2.resize(background, self._size, interpolation=cv2.INTER_AREA) > 0.95
-        if usable.sum() < 50:
-            return (1.0, 1.0, 1.0)
-        b, g, r = np.median(small[usable] / self._plate[usable], axis=0)
-        return (float(b), float(g), float(r))
+            # Never nothing: after a switch of the light everything may have been taken for a person.
+            weight = weight * (np.float32(0.1) + resize_plane(background, *self.size))
+        logs = ratio.reshape(-1, 3).T
+        weights = weight.ravel()
+        heights, inliers = self._fit_warm(logs, weights)
+        if heights is None:
+            heights, inliers = self._fit_cold(logs, weights)
+        self._heights = heights
+        total = float(inliers.sum()) + 1e-6
+        self._agreement = total / (float(weights.sum()) + 1e-6)
+        b, g, r = np.exp((inliers * logs).sum(axis=1) / total)
+        field = self._field((logs - self._model(heights)).mean(axis=0), inliers)
+        return Light(_curves(heights), field, (float(b), float(g), float(r)), self._agreement)
+
+    def _weight(self, small: Plane) -> Plane:
+        """How likely each pixel shows background, whatever the light."""
+        grey = channel_mean(small)
+        covariance = box_mean(grey * self._grey, 1) - box_mean(grey, 1) * box_mean(self._grey, 1)
+        # Texture that plate and frame share; 9 is a variance that noise makes.
+        alike = np.clip(covariance / (_deviation(grey) * self._deviation + 9), 0, 1)
+        return as_plane(self._prior * (0.35 + alike) * (small.max(axis=2) < CLIPPED))
+
+    def _fit_warm(
+        self, logs: NDArray[np.float32], weights: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64] | None, NDArray[np.float32]]:
+        before = self._heights
+        if before is None:
+            return None, weights
+        heights, inliers = before, weights
+        for width in WARM_WIDTHS:
+            inliers = self._inliers(logs, weights, heights, width)
+            heights = self._bend(logs, inliers)
+        if inliers.sum() < 0.7 * self._agreement * weights.sum():
+            return None, weights  # the light has jumped
+        change = float(np.abs(heights - before).mean())
+        return before + (1.0 if change > STEADY else 0.5) * (heights - before), inliers
+
+    def _fit_cold(
+        self, logs: NDArray[np.float32], weights: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        heights = np.full((3, len(KNOTS)), _mode(logs.mean(axis=0), weights))
+        inliers = weights
+        for index, width in enumerate(COLD_WIDTHS):
+            inliers = self._inliers(logs, weights, heights, width)
+            if index < 2:
+                means = (inliers * logs).sum(axis=1) / (inliers.sum() + 1e-6)
+                heights = np.repeat(means[:, np.newaxis], len(KNOTS), axis=1).astype(np.float64)
+            else:
+                heights = self._bend(logs, inliers)
+        return heights, inliers
+
+    def _model(self, heights: NDArray[np.float64]) -> NDArray[np.float32]:
+        """The logarithm of the change that the curves give each pixel, [3, pixels]."""
+        return as_plane(np.matmul(self._basis, as_plane(heights)[:, :, np.newaxis])[:, :, 0])
+
+    def _inliers(
+        self,
+        logs: NDArray[np.float32],
+        weights: NDArray[np.float32],
+        heights: NDArray[np.float64],
+        width: float,
+    ) -> NDArray[np.float32]:
+        """Tukey's biweight of the channel that fits worst."""
+        distance = np.abs(logs - self._model(heights)).max(axis=0) / np.float32(width)
+        return as_plane(weights * np.square(np.maximum(1 - np.square(distance), 0)))
+
+    def _bend(self, logs: NDArray[np.float32], inliers: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Curves [3, knots] of least squares, drawn towards straight ones."""
+        total = float(inliers.sum()) + 1e-6
+        bends = np.diff(np.eye(len(KNOTS)), axis=0)
+        stiff = STIFFNESS * total * (bends.T @ bends + 0.05 * np.eye(len(KNOTS)))
+        heights = np.empty((3, len(KNOTS)))
+        for channel, basis in enumerate(self._basis):
+            weighted = basis * inliers[:, np.newaxis]
+            mean = float((inliers * logs[channel]).sum()) / total
+            heights[channel] = mean + np.linalg.solve(
+                basis.T @ weighted + stiff, weighted.T @ (logs[channel] - mean)
+            )
+        return heights
+
+    def _field(self, miss: NDArray[np.float32], inliers: NDArray[np.float32]) -> Plane:
+        """Smooth brightness that the curves leave over, spread under the person, as a factor."""
+        width, height = self.size
+        weight = inliers.reshape(height, width)
+        radius = max(1, width // 8)
+        top = box_mean(box_mean(miss.reshape(height, width) * weight, radius), radius)
+        bottom = box_mean(box_mean(weight, radius), radius) + np.float32(0.1 * weight.mean() + 1e-6)
+        return as_plane(np.exp(np.clip(top / bottom, -MAX_FIELD, MAX_FIELD)))
+
+
+def _basis(plate: Plane) -> NDArray[np.float32]:
+    """The weight of each knot for each channel and pixel, [3, pixels, knots]."""
+    values = plate.reshape(-1, 3).T
+    above = np.clip(np.searchsorted(KNOTS, values, side="right"), 1, len(KNOTS) - 1)
+    part = (values - KNOTS[above - 1]) / (KNOTS[above] - KNOTS[above - 1])
+    basis = np.zeros((*values.shape, len(KNOTS)), np.float32)
+    np.put_along_axis(basis, above[..., np.newaxis], part[..., np.newaxis], axis=2)
+    np.put_along_axis(basis, above[..., np.newaxis] - 1, 1 - part[..., np.newaxis], axis=2)
+    return basis
+
+
+def _curves(heights: NDArray[np.float64]) -> Picture:
+    values = np.arange(256)
+    curves = [(values + LIFT) * np.exp(np.interp(values, KNOTS, row)) - LIFT for row in heights]
+    return np.clip(np.round(np.stack(curves, axis=1)[np.newaxis]), 0, 255).astype(np.uint8)
+
+
+def _deviation(grey: Plane) -> Plane:
+    """Local standard deviation over 3 x 3 pixels."""
+    mean = box_mean(grey, 1)
+    return as_plane(np.sqrt(np.maximum(box_mean(as_plane(grey * grey), 1) - mean * mean, 0)))
+
+
+def _border_prior(width: int, height: int) -> Plane:
+    """People stand in the middle and at the bottom: the other edges show background more often."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    distance = np.minimum(np.minimum(x, width - 1 - x) / width, y / height)
+    return as_plane(0.5 + np.exp(-distance / 0.08))
+
+
+def _mode(logs: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+    """The commonest change of brightness: background shares one, a person's colours scatter."""
+    counts, edges = np.histogram(logs, bins=96, range=(-1.44, 1.44), weights=weights)
+    smooth = np.convolve(counts, np.exp(-0.5 * (np.arange(-6, 7) / 2.5) ** 2), "same")
+    best = int(smooth.argmax())
+    return float(edges[best] + edges[best + 1]) / 2

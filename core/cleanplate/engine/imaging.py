@@ -2,13 +2,20 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Picture = NDArray[np.uint8]
 """uint8 [H, W, 3] BGR."""
 
 Plane = NDArray[np.float32]
 """float32 [H, W] or [H, W, C]."""
+
+_MEAN = np.full((1, 3), 1 / 3, np.float32)
+
+
+def as_plane(values: ArrayLike) -> Plane:
+    """The same values as float32, without a copy where they are."""
+    return np.asarray(values, np.float32)
 
 
 def resize_picture(picture: Picture, width: int, height: int) -> Picture:
@@ -30,10 +37,23 @@ def box_mean(plane: Plane, radius: int) -> Plane:
     return cv2.blur(plane, (2 * radius + 1, 2 * radius + 1)).astype(np.float32, copy=False)
 
 
-def to_grey(picture: Picture) -> Picture:
-    """Luma, uint8 [H, W]."""
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
+def largest_channel(picture: Picture) -> Picture:
+    """Each pixel's largest channel, uint8 [H, W]; ten times as fast as `max(axis=2)`."""
+    blue, green, red = cv2.split(picture)
+    return cv2.max(cv2.max(blue, green), red).astype(np.uint8, copy=False)
+
+
+def channel_mean(plane: Plane) -> Plane:
+    """Each pixel's mean over the channels, float32 [H, W]; faster than `mean(axis=2)`."""
+    return cv2.transform(plane, _MEAN).astype(np.float32, copy=False)
 
 
 def _interpolation(picture: Picture | Plane, width: int) -> int:
     return cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_LINEAR
+
+
+def gradient(grey: Plane) -> tuple[Plane, Plane]:
+    """Change per pixel to the right and downwards, by Sobel's kernel."""
+    right = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8).astype(np.float32, copy=False)
+    down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8).astype(np.float32, copy=False)
+    return right, down

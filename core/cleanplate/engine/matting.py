@@ -28,8 +28,8 @@ def create_engine(
     """Make an engine.
 
     Args:
-        name: `difference`, the name of a model in `models`, or `auto`: the model with the role `quality` where
-            a GPU runs it, the one with the role `fast` where not, `difference` where there is neither.
+        name: `difference`, the name of a model in `models`, or `auto`: the model of role `quality` where
+            a GPU runs it, the one of role `fast` where not, `difference` without either.
         provider: `auto`, or one of `cleanplate.engine.providers.PROVIDERS`; the CPU stands in where it fails.
         models: folders with models and their cards; the first folder that has a name wins.
         threads: CPU threads of the network, None for ONNX Runtime's choice.

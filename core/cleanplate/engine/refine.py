@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.engine.imaging import box_mean
+from cleanplate.engine.imaging import as_plane, box_mean
 
 
 class TemporalSmoother:
@@ -53,20 +53,23 @@ def shift_edge(alpha: NDArray[np.float32], pixels: float) -> NDArray[np.float32]
     return shifted
 
 
-def guided_filter(
-    guide: NDArray[np.float32], picture: NDArray[np.float32], radius: int, epsilon: float
-) -> NDArray[np.float32]:
-    """Guided filter with a grey guide (He, Sun, Tang 2013, equations 5, 6 and 8).
+class GuidedFilter:
+    """Guided filter with a grey guide (He, Sun, Tang 2013, equations 5, 6 and 8), for several pictures.
 
     Args:
         guide: float32 [H, W], 0..1.
-        picture: float32 [H, W], what is to follow the guide's edges.
         radius: of the window, pixels.
         epsilon: variance of the guide below which it counts as flat.
     """
-    guide_mean, picture_mean = box_mean(guide, radius), box_mean(picture, radius)
-    variance = box_mean(guide * guide, radius) - guide_mean * guide_mean
-    covariance = box_mean(guide * picture, radius) - guide_mean * picture_mean
-    slope = covariance / (variance + np.float32(epsilon))
-    offset = picture_mean - slope * guide_mean
-    return box_mean(slope, radius) * guide + box_mean(offset, radius)
+
+    def __init__(self, guide: NDArray[np.float32], radius: int, epsilon: float) -> None:
+        self._guide, self._radius = guide, radius
+        self._mean = box_mean(guide, radius)
+        self._variance = box_mean(guide * guide, radius) - self._mean * self._mean + np.float32(epsilon)
+
+    def apply(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Make a picture, float32 [H, W], follow the guide's edges."""
+        mean = box_mean(picture, self._radius)
+        slope = as_plane((box_mean(self._guide * picture, self._radius) - self._mean * mean) / self._variance)
+        offset = as_plane(mean - slope * self._mean)
+        return as_plane(box_mean(slope, self._radius) * self._guide + box_mean(offset, self._radius))

@@ -19,10 +19,10 @@ MAX_SAMPLES = 16
 """More samples than this bring nothing and slow down every capture."""
 
 NOISE_FLOOR = 2.0
-"""Smallest standard deviation (of 255) that a pixel is given: sensor noise and coding left after averaging."""
+"""Smallest standard deviation (of 255) that a pixel is given: sensor noise and coding artefacts."""
 
 ASPECT_TOLERANCE = 0.15
-"""Largest relative difference in aspect between sample and frame; rounding to the network's size makes some."""
+"""Largest relative difference in aspect between sample and frame; rounding to a network's size makes some."""
 
 
 @dataclass(frozen=True)
@@ -121,3 +121,58 @@ def load_sample(path: Path) -> NDArray[np.uint8]:
     if image is None:
         raise SampleError(f"The background sample {path} is not a picture. Capture it again.")
     return image.astype(np.uint8, copy=False)
+
+
+INPAINT_SIDE = 512
+"""Longer side, pixels, at which what was never seen is painted in: finer detail would be invented."""
+
+_UNSEEN = np.uint16(256)
+"""Sorts behind every 8-bit value."""
+
+
+def estimate_plate(
+    frames: Sequence[NDArray[np.uint8]], masks: Sequence[NDArray[np.uint8]] | None = None
+) -> NDArray[np.uint8]:
+    """Estimate the empty scene from frames with people in them, taken by a camera that stands still.
+
+    "For each pair of coordinates on the frame, the median colour was calculated among the frames where this
+    pixel is considered background", and the rest is in-painted: Nemchinov 2020, section 3.3 (paper 004).
+
+    Args:
+        frames: uint8 [H, W, 3] BGR each, of one size.
+        masks: [H, W] each, not 0 where a person may be (wide rather than tight); None if people move
+            enough for the plain median.
+
+    Returns:
+        uint8 [H, W, 3] BGR.
+
+    Raises:
+        SampleError: there is no frame, or no pixel that is ever free.
+    """
+    if not frames:
+        raise SampleError("A background cannot be estimated without frames. Give at least one.")
+    stack = np.stack(frames).astype(np.uint16)
+    free = np.ones(stack.shape[:3], bool) if masks is None else np.stack(masks) == 0
+    stack[~free] = _UNSEEN
+    stack.sort(axis=0)
+    seen = free.sum(axis=0)
+    middle = np.maximum(seen - 1, 0) // 2
+    plate = np.take_along_axis(stack, middle[np.newaxis, :, :, np.newaxis], axis=0)[0]
+    if not seen.any():
+        raise SampleError("People cover every pixel of every frame. Capture the empty scene instead.")
+    return _paint_in(np.minimum(plate, 255).astype(np.uint8), seen == 0)
+
+
+def _paint_in(plate: NDArray[np.uint8], unseen: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    if not unseen.any():
+        return plate
+    height, width = unseen.shape
+    scale = min(1.0, INPAINT_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    hole = cv2.resize(unseen.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    # Half-unseen pixels of the small picture must not bleed in.
+    hole = cv2.dilate(hole, np.ones((3, 3), np.uint8))
+    painted = cv2.inpaint(resize_picture(plate, *size), hole, 5, cv2.INPAINT_TELEA).astype(
+        np.uint8, copy=False
+    )
+    return np.where(unseen[:, :, np.newaxis], resize_picture(painted, width, height), plate)

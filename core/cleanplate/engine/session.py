@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cleanplate.engine.base import Engine, Matte, Stream
 from cleanplate.engine.card import BGR_SHAPE, COUNT, Card, Shape, read_card, resolve
 from cleanplate.engine.errors import CardError
-from cleanplate.engine.exposure import Exposure
+from cleanplate.engine.exposure import LightTracker
 from cleanplate.engine.imaging import resize_picture, resize_plane
 from cleanplate.engine.providers import Graph, OnnxRuntime, Provider, Runtime, TensorInfo, load_on_best
 from cleanplate.engine.samples import BackgroundSamples
@@ -125,7 +125,7 @@ class _OnnxStream(Stream):
         self._input_size = self._engine.input_size(width, height)
         pictures = [_tensor(image) for image in samples.resized(*self._input_size)]
         self._features = self._network.encode(pictures, *self._input_size)
-        self._exposure = Exposure(samples.plate(width, height)) if len(samples) else None
+        self._light = LightTracker(samples.plate(width, height).mean) if len(samples) else None
 
     def reset(self) -> None:
         super().reset()
@@ -144,7 +144,7 @@ class _OnnxStream(Stream):
         if resizes:
             alpha = resize_plane(alpha, width, height)
             colour = None if colour is None else resize_plane(colour, width, height)
-        gain = self._exposure.update(bgr, 1 - alpha) if self._exposure else (1.0, 1.0, 1.0)
+        gain = self._light.update(bgr, 1 - alpha).gain if self._light else (1.0, 1.0, 1.0)
         return Matte(alpha, gain, colour)
 
 
