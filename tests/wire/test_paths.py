@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ VARIABLES = ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "APPDATA", "LOCALAPPDATA", "CL
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
@@ -22,18 +23,18 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def install(record):
+def install(record: Any) -> None:
     path = paths.install_record_path()
     path.parent.mkdir(parents=True)
     path.write_text(record if isinstance(record, str) else json.dumps(record), encoding="utf-8")
 
 
-def test_linux_defaults(home):
+def test_linux_defaults(home: Path) -> None:
     assert paths.install_record_path() == home / ".config/cleanplate/install.json"
     assert paths.log_folder() == home / ".local/state/cleanplate"
 
 
-def test_linux_variables(home, monkeypatch):
+def test_linux_variables(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "conf"))
     monkeypatch.setenv("XDG_STATE_HOME", "not/absolute")
 
@@ -41,7 +42,7 @@ def test_linux_variables(home, monkeypatch):
     assert paths.log_folder() == home / ".local/state/cleanplate"
 
 
-def test_windows(home, monkeypatch):
+def test_windows(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setenv("APPDATA", str(home / "Roaming"))
     monkeypatch.setenv("LOCALAPPDATA", str(home / "Local"))
@@ -50,27 +51,27 @@ def test_windows(home, monkeypatch):
     assert paths.log_folder() == home / "Local/cleanplate"
 
 
-def test_macos(home, monkeypatch):
+def test_macos(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
 
     assert paths.config_folder() == home / "Library/Application Support/cleanplate"
     assert paths.log_folder() == home / "Library/Logs/cleanplate"
 
 
-def test_the_record_is_read():
+def test_the_record_is_read() -> None:
     install({"version": "0.1.0", "python": sys.executable, "models": ["/weights"], "more": 1})
 
     assert paths.read_install_record() == InstallRecord(sys.executable, ["/weights"], "0.1.0")
     assert paths.worker_python() == sys.executable
 
 
-def test_the_variable_overrides_the_record(monkeypatch):
+def test_the_variable_overrides_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEANPLATE_PYTHON", sys.executable)
 
     assert paths.worker_python() == sys.executable
 
 
-def test_no_record_asks_for_the_installer():
+def test_no_record_asks_for_the_installer() -> None:
     with pytest.raises(NotInstalledError, match=r"missing.*installer/install\.py"):
         paths.worker_python()
 
@@ -89,20 +90,20 @@ def test_no_record_asks_for_the_installer():
         {"version": None, "python": "/p", "models": []},
     ],
 )
-def test_a_damaged_record_asks_for_the_installer(record):
+def test_a_damaged_record_asks_for_the_installer(record: Any) -> None:
     install(record)
     with pytest.raises(NotInstalledError, match="installer"):
         paths.read_install_record()
 
 
-def test_an_undecodable_record_asks_for_the_installer():
+def test_an_undecodable_record_asks_for_the_installer() -> None:
     install("")
     paths.install_record_path().write_bytes(b"\xff\xfe{")
     with pytest.raises(NotInstalledError, match="installer"):
         paths.read_install_record()
 
 
-def test_a_python_that_is_gone_asks_for_the_installer(home):
+def test_a_python_that_is_gone_asks_for_the_installer(home: Path) -> None:
     install({"version": "0.1.0", "python": str(home / "gone"), "models": []})
     with pytest.raises(NotInstalledError, match="gone, is missing"):
         paths.worker_python()

@@ -17,7 +17,7 @@ REGIONS = {
 
 
 @pytest.mark.parametrize("name", REGIONS)
-def test_specification_states_each_region_as_it_is(name):
+def test_specification_states_each_region_as_it_is(name: str) -> None:
     row = re.search(rf"^    (\d+) +(?:(\d+) x )?(\d+) +{name} ", p.__doc__, re.MULTILINE)
 
     assert row is not None
@@ -25,7 +25,7 @@ def test_specification_states_each_region_as_it_is(name):
     assert (int(offset), int(slots or 1) * int(size)) == REGIONS[name]
 
 
-def test_regions_follow_one_another_on_cache_lines():
+def test_regions_follow_one_another_on_cache_lines() -> None:
     end = 0
     for offset, size in REGIONS.values():
         assert offset == end
@@ -34,18 +34,23 @@ def test_regions_follow_one_another_on_cache_lines():
     assert end == p.SEGMENT_BYTES
 
 
-def test_slots_and_payloads_lie_on_cache_lines():
+def test_slots_and_payloads_lie_on_cache_lines() -> None:
     assert p.FRAME_SLOT_BYTES % 64 == p.MATTE_SLOT_BYTES % 64 == p.SLOT_HEADER_BYTES % 64 == 0
 
 
-def test_headers_have_room():
+def test_headers_have_room() -> None:
     assert p.SEQUENCE_BYTES + p.SLOT_INFO.size == 56 <= p.SLOT_HEADER_BYTES
     assert p.HEADER.size + 5 * p.REGION.size == 144 <= p.HEADER_BYTES
 
 
-def test_specification_states_the_slot_fields_as_they_are():
+def test_specification_states_the_slot_fields_as_they_are() -> None:
+    text = p.__doc__.partition("Ring slot")[2]
     fields = ["frame_id", "timestamp_ns", "generation", "width", "height", "stride", "flags", "gain"]
-    offsets = [int(re.search(rf"^    (\d+) +\S.* {name} ", p.__doc__, re.MULTILINE)[1]) for name in fields]
+    offsets = [
+        int(offset)
+        for name in fields
+        for offset in re.findall(rf"^    (\d+) +(?:u\d+|3 x f32) +{name} ", text, re.M)
+    ]
 
     assert offsets == [8, 16, 24, 28, 32, 36, 40, 44]
     packed = p.SLOT_INFO.pack(0x08, 0x10, 0x18, 0x1C, 0x20, 0x24, 0x28, 1, 1, 1)
@@ -53,7 +58,7 @@ def test_specification_states_the_slot_fields_as_they_are():
         assert packed[offset - p.SEQUENCE_BYTES] == offset
 
 
-def test_header_describes_the_regions():
+def test_header_describes_the_regions() -> None:
     header = p.header_bytes()
 
     assert p.HEADER.unpack_from(header) == (b"CLNPLATE", 1, p.HEADER_BYTES, p.SEGMENT_BYTES)
@@ -63,6 +68,6 @@ def test_header_describes_the_regions():
         assert row[2] * row[3] == size
 
 
-def test_ordinary_frames_fit():
+def test_ordinary_frames_fit() -> None:
     assert 512 * 288 * p.FRAME_PIXEL_BYTES <= p.FRAME_BYTES
     assert p.FRAME_BYTES // p.FRAME_PIXEL_BYTES == p.MATTE_BYTES // p.MATTE_PIXEL_BYTES

@@ -1,12 +1,14 @@
 """Rings, blocks and counters, as the filter and the worker use them."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from cleanplate.wire import protocol
 from cleanplate.wire.protocol import BlockError, LayoutError, PictureError, WireError
-from cleanplate.wire.ring import Channel, SlotInfo
+from cleanplate.wire.ring import Block, Buffer, Channel, Picture, Ring, SlotInfo
 
 FRAME = SlotInfo(frame_id=7, timestamp_ns=123, generation=2, width=512, height=288, stride=2048)
 MATTE = SlotInfo(
@@ -14,25 +16,40 @@ MATTE = SlotInfo(
 )
 
 
+Sides = tuple[Channel, Channel]
+
+
 @pytest.fixture
-def sides():
+def sides() -> Sides:
     """The filter's and the worker's view of one segment."""
     buffer = bytearray(protocol.SEGMENT_BYTES)
     return Channel.format(buffer), Channel.attach(buffer)
 
 
-def publish(ring, buffer, info, value):
+def newest(ring: Ring, after: int = 0) -> Picture:
+    picture = ring.newest(after)
+    assert picture is not None
+    return picture
+
+
+def read(block: Block, after: int = 0) -> tuple[int, dict[str, Any]]:
+    update = block.read(after)
+    assert update is not None
+    return update
+
+
+def publish(ring: Ring, buffer: bytearray, info: SlotInfo, value: int) -> int:
     offset = ring.begin()
     buffer[offset : offset + info.stride * info.height] = bytes([value]) * (info.stride * info.height)
     return ring.publish(info)
 
 
-def test_a_frame_arrives_as_it_was_sent():
+def test_a_frame_arrives_as_it_was_sent() -> None:
     buffer = bytearray(protocol.SEGMENT_BYTES)
     filter_side, worker_side = Channel.format(buffer), Channel.attach(buffer)
 
     sequence = publish(filter_side.frames, buffer, FRAME, 42)
-    picture = worker_side.frames.newest(after=0)
+    picture = newest(worker_side.frames)
 
     assert picture.sequence == sequence == 1
     assert picture.info == FRAME
@@ -40,19 +57,19 @@ def test_a_frame_arrives_as_it_was_sent():
     assert worker_side.frames.still(picture)
 
 
-def test_a_matte_brings_the_gain(sides):
+def test_a_matte_brings_the_gain(sides: Sides) -> None:
     filter_side, worker_side = sides
     worker_side.mattes.begin()
     worker_side.mattes.publish(MATTE)
 
-    assert filter_side.mattes.newest(after=0).info == MATTE
+    assert newest(filter_side.mattes).info == MATTE
 
 
-def test_an_empty_ring_has_no_picture(sides):
+def test_an_empty_ring_has_no_picture(sides: Sides) -> None:
     assert sides[1].frames.newest(after=0) is None
 
 
-def test_a_picture_comes_once(sides):
+def test_a_picture_comes_once(sides: Sides) -> None:
     filter_side, worker_side = sides
     filter_side.frames.begin()
     sequence = filter_side.frames.publish(FRAME)
@@ -60,31 +77,31 @@ def test_a_picture_comes_once(sides):
     assert worker_side.frames.newest(after=sequence) is None
 
 
-def test_the_newest_picture_wins(sides):
+def test_the_newest_picture_wins(sides: Sides) -> None:
     filter_side, worker_side = sides
     for frame_id in range(1, 11):
         filter_side.frames.begin()
         filter_side.frames.publish(FRAME._replace(frame_id=frame_id))
 
-        assert worker_side.frames.newest(after=0).info.frame_id == frame_id
+        assert newest(worker_side.frames).info.frame_id == frame_id
 
 
-def test_a_slot_that_is_being_written_is_not_read(sides):
+def test_a_slot_that_is_being_written_is_not_read(sides: Sides) -> None:
     filter_side, worker_side = sides
     for _ in range(protocol.SLOTS):
         filter_side.frames.begin()
         filter_side.frames.publish(FRAME)
     filter_side.frames.begin()
 
-    assert worker_side.frames.newest(after=0).sequence == protocol.SLOTS
+    assert newest(worker_side.frames).sequence == protocol.SLOTS
     assert worker_side.frames.newest(after=protocol.SLOTS) is None
 
 
-def test_a_copy_is_torn_once_the_writer_comes_back_to_its_slot(sides):
+def test_a_copy_is_torn_once_the_writer_comes_back_to_its_slot(sides: Sides) -> None:
     filter_side, worker_side = sides
     filter_side.frames.begin()
     filter_side.frames.publish(FRAME)
-    picture = worker_side.frames.newest(after=0)
+    picture = newest(worker_side.frames)
     for _ in range(protocol.SLOTS - 1):
         filter_side.frames.begin()
         filter_side.frames.publish(FRAME)
@@ -96,11 +113,11 @@ def test_a_copy_is_torn_once_the_writer_comes_back_to_its_slot(sides):
     assert not worker_side.frames.still(picture)
 
 
-def test_begin_twice_gives_the_same_slot(sides):
+def test_begin_twice_gives_the_same_slot(sides: Sides) -> None:
     assert sides[0].frames.begin() == sides[0].frames.begin()
 
 
-def test_publish_needs_begin(sides):
+def test_publish_needs_begin(sides: Sides) -> None:
     with pytest.raises(PictureError, match=r"begin\(\)"):
         sides[0].frames.publish(FRAME)
     sides[0].frames.begin()
@@ -128,7 +145,7 @@ def test_publish_needs_begin(sides):
         {"gain": (1, 1, math.inf)},
     ],
 )
-def test_what_does_not_fit_is_not_published(sides, wrong):
+def test_what_does_not_fit_is_not_published(sides: Sides, wrong: dict[str, Any]) -> None:
     filter_side, worker_side = sides
     filter_side.frames.begin()
 
@@ -138,7 +155,7 @@ def test_what_does_not_fit_is_not_published(sides, wrong):
     assert worker_side.frames.newest(after=0) is None
 
 
-def test_the_largest_pictures_fit(sides):
+def test_the_largest_pictures_fit(sides: Sides) -> None:
     frames, mattes = sides[0].frames, sides[0].mattes
     assert frames.fits(1024, 512, 4096)
     assert not frames.fits(1024, 513, 4096)
@@ -147,24 +164,24 @@ def test_the_largest_pictures_fit(sides):
     assert not mattes.fits(1024, 513, 1024)
 
 
-def test_a_new_writer_goes_on_where_the_last_one_ended():
+def test_a_new_writer_goes_on_where_the_last_one_ended() -> None:
     buffer = bytearray(protocol.SEGMENT_BYTES)
     filter_side = Channel.format(buffer)
     first = Channel.attach(buffer)
     for _ in range(6):
         first.mattes.begin()
         seen = first.mattes.publish(MATTE)
-    newest = filter_side.mattes.newest(after=0)
+    picture = newest(filter_side.mattes)
     first.mattes.begin()  # and dies
 
     second = Channel.attach(buffer)
     second.mattes.begin()
-    assert filter_side.mattes.still(newest)
+    assert filter_side.mattes.still(picture)
     assert second.mattes.publish(MATTE) == seen + 1
-    assert filter_side.mattes.newest(after=seen).sequence == seen + 1
+    assert newest(filter_side.mattes, after=seen).sequence == seen + 1
 
 
-def test_a_writer_recovers_from_garbage_in_the_sequences():
+def test_a_writer_recovers_from_garbage_in_the_sequences() -> None:
     buffer = bytearray(protocol.SEGMENT_BYTES)
     filter_side, worker_side = Channel.format(buffer), Channel.attach(buffer)
     words = memoryview(buffer).cast("Q")
@@ -174,10 +191,10 @@ def test_a_writer_recovers_from_garbage_in_the_sequences():
     for expected in (1, 2, 3, 4):
         worker_side.mattes.begin()
         assert worker_side.mattes.publish(MATTE) == expected
-    assert filter_side.mattes.newest(after=0).sequence == 4
+    assert newest(filter_side.mattes).sequence == 4
 
 
-def test_the_counters_are_seen_by_the_other_side(sides):
+def test_the_counters_are_seen_by_the_other_side(sides: Sides) -> None:
     filter_side, worker_side = sides
     worker_side.heartbeat_ns = 2**60
     worker_side.frame_taken = 2
@@ -193,57 +210,57 @@ def test_the_counters_are_seen_by_the_other_side(sides):
     assert counters == (2**60, 2, 3, 4)
 
 
-def test_a_block_is_read_once(sides):
+def test_a_block_is_read_once(sides: Sides) -> None:
     filter_side, worker_side = sides
     assert worker_side.control.read(after=0) is None
     filter_side.control.write({"model": "difference", "samples": ["/räume/\udc80.png"], "shift": 0.5})
 
-    sequence, control = worker_side.control.read(after=0)
+    sequence, control = read(worker_side.control)
     assert control == {"model": "difference", "samples": ["/räume/\udc80.png"], "shift": 0.5}
     assert worker_side.control.read(after=sequence) is None
 
     filter_side.control.write({})
-    later, control = worker_side.control.read(after=sequence)
+    later, control = read(worker_side.control, after=sequence)
     assert (control, later > sequence) == ({}, True)
 
 
-def test_a_block_says_when_it_is_full_and_keeps_what_it_had(sides):
+def test_a_block_says_when_it_is_full_and_keeps_what_it_had(sides: Sides) -> None:
     filter_side, worker_side = sides
     filter_side.control.write({"kept": True})
     overhead = len('{"k":""}')
 
     with pytest.raises(BlockError, match="8193 bytes"):
         filter_side.control.write({"k": "x" * (protocol.BLOCK_BYTES - overhead + 1)})
-    assert worker_side.control.read(after=0)[1] == {"kept": True}
+    assert read(worker_side.control)[1] == {"kept": True}
 
     filter_side.control.write({"k": "x" * (protocol.BLOCK_BYTES - overhead)})
-    assert len(worker_side.control.read(after=0)[1]["k"]) == protocol.BLOCK_BYTES - overhead
+    assert len(read(worker_side.control)[1]["k"]) == protocol.BLOCK_BYTES - overhead
 
 
-def test_a_block_takes_only_json(sides):
+def test_a_block_takes_only_json(sides: Sides) -> None:
     with pytest.raises(BlockError, match="plain values"):
         sides[0].control.write({"path": object()})
-    circular = {}
+    circular: dict[str, Any] = {}
     circular["self"] = circular
     with pytest.raises(BlockError):
         sides[0].control.write(circular)
 
 
-def test_a_block_goes_on_after_a_writer_that_died_writing():
+def test_a_block_goes_on_after_a_writer_that_died_writing() -> None:
     buffer = bytearray(protocol.SEGMENT_BYTES)
     filter_side, worker_side = Channel.format(buffer), Channel.attach(buffer)
     worker_side.status.write({"pid": 1})
-    sequence, _ = filter_side.status.read(after=0)
+    sequence, _ = read(filter_side.status)
     words = memoryview(buffer).cast("Q")
     words[protocol.STATUS_OFFSET // 8] |= 1  # the second write ends here
 
     assert filter_side.status.read(after=sequence) is None
     Channel.attach(buffer).status.write({"pid": 2})
-    later, status = filter_side.status.read(after=sequence)
+    later, status = read(filter_side.status, after=sequence)
     assert (status, later > sequence) == ({"pid": 2}, True)
 
 
-def test_format_empties_a_used_segment():
+def test_format_empties_a_used_segment() -> None:
     buffer = bytearray(b"\xff" * protocol.SEGMENT_BYTES)
     channel = Channel.format(buffer)
 
@@ -256,21 +273,21 @@ def test_format_empties_a_used_segment():
     ) * 4
 
 
-def test_a_larger_buffer_will_do():
+def test_a_larger_buffer_will_do() -> None:
     buffer = bytearray(protocol.SEGMENT_BYTES + 4096 - protocol.SEGMENT_BYTES % 4096)
     Channel.format(buffer)
     Channel.attach(buffer)
 
 
 @pytest.mark.parametrize("make", [Channel.format, Channel.attach])
-def test_a_buffer_that_is_too_small_or_read_only_is_refused(make):
+def test_a_buffer_that_is_too_small_or_read_only_is_refused(make: Callable[[Buffer], Channel]) -> None:
     with pytest.raises(LayoutError, match="10503040 writable bytes"):
         make(bytearray(protocol.SEGMENT_BYTES - 1))
     with pytest.raises(LayoutError):
         make(memoryview(bytes(protocol.SEGMENT_BYTES)))
 
 
-def test_attach_says_what_is_wrong():
+def test_attach_says_what_is_wrong() -> None:
     buffer = bytearray(protocol.SEGMENT_BYTES)
     with pytest.raises(LayoutError, match="no Clean Plate segment"):
         Channel.attach(buffer)
@@ -284,7 +301,7 @@ def test_attach_says_what_is_wrong():
         Channel.attach(buffer)
 
 
-def test_close_lets_go_of_the_buffer():
+def test_close_lets_go_of_the_buffer() -> None:
     buffer = bytearray(protocol.SEGMENT_BYTES)
     channel = Channel.format(buffer)
     with pytest.raises(BufferError):

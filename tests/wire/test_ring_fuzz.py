@@ -8,7 +8,7 @@ import pytest
 
 from cleanplate.wire import protocol
 from cleanplate.wire.protocol import LayoutError
-from cleanplate.wire.ring import Channel, SlotInfo
+from cleanplate.wire.ring import Channel, Ring, SlotInfo
 
 RINGS = {
     "frames": (protocol.FRAMES_OFFSET, protocol.FRAME_SLOT_BYTES, 4),
@@ -20,11 +20,11 @@ GAINS = [0.0, -0.0, 1.0, -1.0, 16.0, 16.5, 1e-38, float("inf"), float("-inf"), f
 
 
 @pytest.fixture(scope="module")
-def segment():
+def segment() -> bytearray:
     return bytearray(protocol.SEGMENT_BYTES)
 
 
-def assert_sound(ring, name, after):
+def assert_sound(ring: Ring, name: str, after: int) -> bool:
     """Whatever `newest` returns lies in one slot and keeps the limits."""
     picture = ring.newest(after)
     if picture is None:
@@ -46,7 +46,7 @@ def assert_sound(ring, name, after):
 
 
 @pytest.mark.parametrize("name", RINGS)
-def test_random_slot_headers(segment, name):
+def test_random_slot_headers(segment: bytearray, name: str) -> None:
     channel = Channel.format(segment)
     ring = getattr(channel, name)
     rng = random.Random(name)
@@ -59,7 +59,7 @@ def test_random_slot_headers(segment, name):
 
 
 @pytest.mark.parametrize("name", RINGS)
-def test_adversarial_slot_headers(segment, name):
+def test_adversarial_slot_headers(segment: bytearray, name: str) -> None:
     channel = Channel.format(segment)
     ring = getattr(channel, name)
     rng = random.Random(name)
@@ -84,7 +84,7 @@ def test_adversarial_slot_headers(segment, name):
     assert found > 20  # the checks above were not all of None
 
 
-def test_every_damaged_header_byte_is_noticed(segment):
+def test_every_damaged_header_byte_is_noticed(segment: bytearray) -> None:
     Channel.format(segment).close()
     for position in range(protocol.HEADER_BYTES):
         for flip in (0x01, 0x80, 0xFF):
@@ -95,7 +95,7 @@ def test_every_damaged_header_byte_is_noticed(segment):
     Channel.attach(segment).close()
 
 
-def test_random_headers_are_refused(segment):
+def test_random_headers_are_refused(segment: bytearray) -> None:
     rng = random.Random(1)
     for _ in range(2000):
         segment[: protocol.HEADER_BYTES] = rng.randbytes(protocol.HEADER_BYTES)
@@ -105,7 +105,7 @@ def test_random_headers_are_refused(segment):
             Channel.attach(segment)
 
 
-def write_raw_block(segment, sequence, length, text):
+def write_raw_block(segment: bytearray, sequence: int, length: int, text: bytes) -> None:
     start = protocol.CONTROL_OFFSET
     struct.pack_into("<QI", segment, start, sequence, length)
     start += protocol.BLOCK_HEADER_BYTES
@@ -130,7 +130,7 @@ def write_raw_block(segment, sequence, length, text):
         b'{"a": nul',
     ],
 )
-def test_a_block_that_is_no_json_object_reads_as_nothing(segment, text):
+def test_a_block_that_is_no_json_object_reads_as_nothing(segment: bytearray, text: bytes) -> None:
     channel = Channel.format(segment)
     write_raw_block(segment, 2, len(text), text)
 
@@ -138,14 +138,14 @@ def test_a_block_that_is_no_json_object_reads_as_nothing(segment, text):
 
 
 @pytest.mark.parametrize("length", [0, 1, 3, protocol.BLOCK_BYTES + 1, 2**31, 2**32 - 1])
-def test_a_block_with_a_wrong_length_reads_as_nothing(segment, length):
+def test_a_block_with_a_wrong_length_reads_as_nothing(segment: bytearray, length: int) -> None:
     channel = Channel.format(segment)
     write_raw_block(segment, 2, length, b'{"a": 1}')
 
     assert channel.control.read(after=0) is None
 
 
-def test_random_blocks(segment):
+def test_random_blocks(segment: bytearray) -> None:
     channel = Channel.format(segment)
     rng = random.Random(2)
     alphabet = b'{}[]",:0123456789eE.+-truefalsn\\u \xff\xc3'
@@ -164,7 +164,7 @@ def test_random_blocks(segment):
     assert objects > 100
 
 
-def test_random_counters(segment):
+def test_random_counters(segment: bytearray) -> None:
     channel = Channel.format(segment)
     rng = random.Random(3)
     for _ in range(100):
@@ -178,7 +178,7 @@ def test_random_counters(segment):
         ]
 
 
-def test_nothing_is_written_outside_the_segment():
+def test_nothing_is_written_outside_the_segment() -> None:
     canary = bytes(range(256)) * 16
     whole = bytearray(canary + bytes(protocol.SEGMENT_BYTES) + canary)
     channel = Channel.format(memoryview(whole)[len(canary) : -len(canary)])
@@ -197,7 +197,7 @@ def test_nothing_is_written_outside_the_segment():
     assert whole[-len(canary) :] == canary
 
 
-def test_a_writer_never_touches_another_slot():
+def test_a_writer_never_touches_another_slot() -> None:
     buffer = bytearray(protocol.SEGMENT_BYTES)
     channel = Channel.format(buffer)
     before = bytes(buffer)

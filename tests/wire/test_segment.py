@@ -5,38 +5,40 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cleanplate.wire import protocol, segment_posix
+from cleanplate.wire import protocol
 from cleanplate.wire.protocol import SegmentError
 from cleanplate.wire.segment import NAME_PREFIX, Segment
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these segments are files")
+SHM_FOLDER = "cleanplate.wire.segment_posix._SHM_FOLDER"
 
 
 @pytest.fixture
-def shm(tmp_path, monkeypatch):
-    monkeypatch.setattr(segment_posix, "_SHM_FOLDER", tmp_path)
+def shm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(SHM_FOLDER, tmp_path)
     return tmp_path
 
 
 @pytest.fixture
-def segment(shm):
+def segment(shm: Path) -> Iterator[Segment]:
     segment = Segment.create()
     yield segment
     segment.close()
     segment.unlink()
 
 
-def dead_pid():
+def dead_pid() -> int:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
         return process.pid
 
 
-def test_both_sides_see_the_same_memory(segment):
+def test_both_sides_see_the_same_memory(segment: Segment) -> None:
     other = Segment.open(segment.name)
     segment.buffer[5] = 99
 
@@ -45,13 +47,14 @@ def test_both_sides_see_the_same_memory(segment):
     other.close()
 
 
-def test_the_address_is_that_of_the_buffer(segment):
+def test_the_address_is_that_of_the_buffer(segment: Segment) -> None:
     ctypes.memmove(segment.address + protocol.MATTES_OFFSET, b"matte", 5)
 
-    assert segment.buffer[protocol.MATTES_OFFSET : protocol.MATTES_OFFSET + 5] == b"matte"
+    assert bytes(segment.buffer[protocol.MATTES_OFFSET : protocol.MATTES_OFFSET + 5]) == b"matte"
 
 
-def test_only_the_user_can_read_it(shm):
+def test_only_the_user_can_read_it(shm: Path) -> None:
+    assert sys.platform != "win32"
     former = os.umask(0)
     try:
         segment = Segment.create()
@@ -66,7 +69,7 @@ def test_only_the_user_can_read_it(shm):
     assert list(shm.iterdir()) == []
 
 
-def test_close_works_while_a_view_is_held(shm):
+def test_close_works_while_a_view_is_held(shm: Path) -> None:
     segment = Segment.create()
     view = segment.buffer[:8]
     segment.close()
@@ -76,12 +79,12 @@ def test_close_works_while_a_view_is_held(shm):
     segment.unlink()
 
 
-def test_unlink_twice_does_no_harm(segment):
+def test_unlink_twice_does_no_harm(segment: Segment) -> None:
     segment.unlink()
     segment.unlink()
 
 
-def test_what_dead_processes_left_is_swept(shm):
+def test_what_dead_processes_left_is_swept(shm: Path) -> None:
     stale = shm / f"{NAME_PREFIX}{dead_pid()}-0123"
     living = shm / f"{NAME_PREFIX}{os.getpid()}-4567"
     foreign = shm / f"{NAME_PREFIX}notes-of-somebody"
@@ -99,7 +102,7 @@ def test_what_dead_processes_left_is_swept(shm):
     segment.unlink()
 
 
-def test_a_killed_creator_leaves_a_segment_that_the_next_one_sweeps(shm):
+def test_a_killed_creator_leaves_a_segment_that_the_next_one_sweeps(shm: Path) -> None:
     script = (
         "import os, pathlib, signal, sys\n"
         "from cleanplate.wire import segment, segment_posix\n"
@@ -118,7 +121,7 @@ def test_a_killed_creator_leaves_a_segment_that_the_next_one_sweeps(shm):
     segment.unlink()
 
 
-def test_a_given_path_is_used(tmp_path):
+def test_a_given_path_is_used(tmp_path: Path) -> None:
     segment = Segment.create(str(tmp_path / "here"))
 
     assert segment.name == str(tmp_path / "here")
@@ -128,8 +131,10 @@ def test_a_given_path_is_used(tmp_path):
     segment.unlink()
 
 
-def test_without_shared_memory_the_temporary_folder_serves(tmp_path, monkeypatch):
-    monkeypatch.setattr(segment_posix, "_SHM_FOLDER", tmp_path / "missing")
+def test_without_shared_memory_the_temporary_folder_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SHM_FOLDER, tmp_path / "missing")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     segment = Segment.create()
 
@@ -138,8 +143,8 @@ def test_without_shared_memory_the_temporary_folder_serves(tmp_path, monkeypatch
     segment.unlink()
 
 
-def test_no_room_is_an_error_and_leaves_nothing(shm, monkeypatch):
-    def full(file, data):
+def test_no_room_is_an_error_and_leaves_nothing(shm: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: int, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
@@ -148,7 +153,7 @@ def test_no_room_is_an_error_and_leaves_nothing(shm, monkeypatch):
     assert list(shm.iterdir()) == []
 
 
-def test_what_is_no_segment_is_not_opened(tmp_path, segment):
+def test_what_is_no_segment_is_not_opened(tmp_path: Path, segment: Segment) -> None:
     short = tmp_path / "short"
     short.write_bytes(b"x" * 100)
     link = tmp_path / "link"

@@ -3,6 +3,8 @@
 import importlib
 import mmap
 import sys
+from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
@@ -13,10 +15,10 @@ from cleanplate.wire.protocol import SegmentError
 class FakeMappings:
     """`mmap.mmap(-1, size, tagname=name)`: the first caller makes the mapping, later ones share it."""
 
-    def __init__(self):
-        self._by_name = {}
+    def __init__(self) -> None:
+        self._by_name: dict[str, bytearray] = {}
 
-    def mmap(self, fileno, length, tagname):
+    def mmap(self, fileno: int, length: int, tagname: str) -> bytearray:
         assert fileno == -1
         mapping = self._by_name.setdefault(tagname, bytearray(length))
         if len(mapping) < length:
@@ -25,7 +27,7 @@ class FakeMappings:
 
 
 @pytest.fixture
-def windows(monkeypatch):
+def windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     if sys.platform != "win32":
         monkeypatch.setattr(sys, "platform", "win32")
         monkeypatch.setattr(mmap, "mmap", FakeMappings().mmap)
@@ -33,7 +35,7 @@ def windows(monkeypatch):
     sys.modules.pop("cleanplate.wire.segment_windows")
 
 
-def test_a_named_mapping_is_shared(windows):
+def test_a_named_mapping_is_shared(windows: ModuleType) -> None:
     name = windows.place("cleanplate-1-ab")
     first = windows.create(name, protocol.SEGMENT_BYTES)
     first[100] = 7
@@ -45,13 +47,13 @@ def test_a_named_mapping_is_shared(windows):
     windows.sweep("cleanplate-")
 
 
-def test_a_name_that_is_taken_is_refused(windows):
+def test_a_name_that_is_taken_is_refused(windows: ModuleType) -> None:
     windows.create("Local\\taken", 4096)[0] = 1
     with pytest.raises(SegmentError, match="another name"):
         windows.create("Local\\taken", 4096)
 
 
-def test_no_memory_is_an_error_of_ours(windows):
+def test_no_memory_is_an_error_of_ours(windows: ModuleType) -> None:
     windows.create("Local\\small", 4096)
     with pytest.raises(SegmentError, match="No shared memory"):
         windows.open("Local\\small", protocol.SEGMENT_BYTES)

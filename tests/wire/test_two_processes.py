@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
-from cleanplate.wire.ring import Channel
+from cleanplate.wire.ring import Channel, Picture
 from cleanplate.wire.segment import Segment
 
 WRITER = """
@@ -29,14 +30,18 @@ while time.monotonic() < end:
 """
 
 
+Exchange = tuple[Segment, Channel]
+
+
 @pytest.fixture
-def exchange():
+def exchange() -> Iterator[Exchange]:
     """A segment into which another process writes frames at full speed, each filled with one value."""
     segment = Segment.create()
     channel = Channel.format(segment.buffer)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", WRITER, segment.name]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
         writer.stdout.readline()
         yield segment, channel
         assert writer.poll() is None
@@ -46,7 +51,7 @@ def exchange():
     segment.unlink()
 
 
-def next_picture(channel, after):
+def next_picture(channel: Channel, after: int) -> Picture:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         picture = channel.frames.newest(after)
@@ -55,11 +60,11 @@ def next_picture(channel, after):
     raise AssertionError("the writer stopped")
 
 
-def is_whole(data, picture):
+def is_whole(data: bytes, picture: Picture) -> bool:
     return data == bytes([picture.info.frame_id % 251]) * picture.size
 
 
-def test_no_torn_picture_passes(exchange):
+def test_no_torn_picture_passes(exchange: Exchange) -> None:
     segment, channel = exchange
     whole = sequence = 0
     end = time.monotonic() + 0.8
@@ -75,7 +80,7 @@ def test_no_torn_picture_passes(exchange):
     assert whole > 20
 
 
-def test_a_slow_reader_notices_that_its_copy_is_torn(exchange):
+def test_a_slow_reader_notices_that_its_copy_is_torn(exchange: Exchange) -> None:
     segment, channel = exchange
     torn = sequence = 0
     end = time.monotonic() + 10

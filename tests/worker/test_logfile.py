@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 SCRIPT = """
 import faulthandler, logging, pathlib, sys
@@ -16,7 +17,7 @@ faulthandler._sigabrt()
 """
 
 
-def test_three_files_of_a_megabyte_and_the_crash_in_the_newest(tmp_path):
+def test_three_files_of_a_megabyte_and_the_crash_in_the_newest(tmp_path: Path) -> None:
     log = tmp_path / "new folder" / "worker.log"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     process = subprocess.run([sys.executable, "-c", SCRIPT, str(log)], env=environment, check=False)

@@ -1,34 +1,39 @@
 """The worker's loop turn by turn, over a bytearray, with an engine that does what the test says."""
 
 import math
-from types import SimpleNamespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from cleanplate.engine.base import Drift, Result
+from cleanplate.engine.base import Drift, Engine, Result
 from cleanplate.engine.errors import ProviderError, SampleError, UnknownModelError
 from cleanplate.wire import protocol
-from cleanplate.wire.ring import Channel, SlotInfo
+from cleanplate.wire.ring import Channel, Picture, SlotInfo
 from cleanplate.worker.loop import Worker
 from cleanplate.worker.status import Status
+
+Frame = NDArray[np.uint8]
 
 
 class FakeStream:
     """Returns `engine.answer(frame)`; by default a matte of the frame's blue channel."""
 
-    def __init__(self, engine):
+    def __init__(self, engine: "FakeEngine") -> None:
         self.engine = engine
         self.smoothing = self.shift = 0.0
         self.resets = 0
-        self.frames = []
+        self.frames: list[Frame] = []
 
-    def process(self, frame):
+    def process(self, frame: Frame) -> Result:
         self.frames.append(frame)
         return self.engine.answer(frame)
 
-    def reset(self):
+    def reset(self) -> None:
         self.resets += 1
 
 
@@ -36,36 +41,43 @@ class FakeEngine:
     provider = "cpu"
     fallbacks = (("CUDA", "no device"),)
 
-    def __init__(self, name, needs_samples=False):
+    def __init__(self, name: str, needs_samples: bool = False) -> None:
         self.name = name
         self.needs_samples = needs_samples
-        self.samples = []
-        self.answer = lambda frame: Result(frame[:, :, 0].astype(np.float32) / 255, (0.5, 1.0, 2.0))
+        self.samples: list[Frame] = []
+        self.answer: Callable[[Frame], Result] = lambda frame: Result(
+            (frame[:, :, 0] / 255).astype(np.float32), (0.5, 1.0, 2.0)
+        )
 
-    def set_samples(self, samples):
+    def set_samples(self, samples: list[Frame]) -> None:
         self.samples = list(samples)
 
-    def stream(self):
+    def stream(self) -> FakeStream:
         self.only_stream = FakeStream(self)
         return self.only_stream
+
+
+class SentMatte(NamedTuple):
+    info: SlotInfo
+    pixels: NDArray[np.uint8]
 
 
 class Bench:
     """A filter's side, a worker, and a clock that the test moves."""
 
-    def __init__(self, needs_samples=False):
+    def __init__(self, needs_samples: bool = False) -> None:
         self.buffer = bytearray(protocol.SEGMENT_BYTES)
         self.filter = Channel.format(self.buffer)
         self.now = 100.0
-        self.engines = []
-        self.requests = []
-        self.load_error = None
+        self.engines: list[FakeEngine] = []
+        self.requests: list[tuple[str, Any]] = []
+        self.load_error: Exception | None = None
         self.needs_samples = needs_samples
         self.sequence = 0
         self.frame_id = 0
         self.worker = self.start()
 
-    def start(self):
+    def start(self) -> Worker:
         return Worker(
             Channel.attach(self.buffer),
             memoryview(self.buffer),
@@ -74,21 +86,29 @@ class Bench:
             clock=lambda: self.now,
         )
 
-    def create(self, name, **options):
+    def create(self, name: str, **options: Any) -> Engine:
         self.requests.append((name, options))
         if self.load_error:
             raise self.load_error
         self.engines.append(FakeEngine(name, self.needs_samples))
-        return self.engines[-1]
+        return cast(Engine, self.engines[-1])
 
     @property
-    def engine(self):
+    def engine(self) -> FakeEngine:
         return self.engines[-1]
 
-    def control(self, **control):
+    def control(self, **control: Any) -> None:
         self.filter.control.write({"model": "fake", **control})
 
-    def send(self, value=200, *, generation=1, width=64, height=32, stride=None):
+    def send(
+        self,
+        value: int = 200,
+        *,
+        generation: int = 1,
+        width: int = 64,
+        height: int = 32,
+        stride: int | None = None,
+    ) -> None:
         self.frame_id += 1
         stride = stride or width * 4
         offset = self.filter.frames.begin()
@@ -97,31 +117,35 @@ class Bench:
             SlotInfo(self.frame_id, 1000 + self.frame_id, generation, width, height, stride)
         )
 
-    def matte(self):
+    def has_matte(self) -> bool:
+        return self.filter.mattes.newest(self.sequence) is not None
+
+    def matte(self) -> SentMatte:
         picture = self.filter.mattes.newest(self.sequence)
-        if picture is None:
-            return None
+        assert picture is not None
         self.sequence = picture.sequence
         pixels = np.frombuffer(self.buffer, np.uint8, picture.size, picture.offset)
-        return SimpleNamespace(info=picture.info, pixels=pixels.reshape(picture.info.height, -1).copy())
+        return SentMatte(picture.info, pixels.reshape(picture.info.height, -1).copy())
 
-    def status(self, at_once=False):
+    def status(self, at_once: bool = False) -> dict[str, Any]:
         """The newest status; the loop is given a turn to write it, unless it must be there at once."""
         if not at_once:
             self.now += 0.3
             self.worker.turn()
-        return self.filter.status.read(after=0)[1]
+        update = self.filter.status.read(after=0)
+        assert update is not None
+        return update[1]
 
 
 @pytest.fixture
-def bench():
+def bench() -> Bench:
     bench = Bench()
     bench.control()
     bench.worker.turn()
     return bench
 
 
-def test_it_waits_for_the_control_block():
+def test_it_waits_for_the_control_block() -> None:
     bench = Bench()
     bench.send()
 
@@ -131,7 +155,7 @@ def test_it_waits_for_the_control_block():
     assert bench.filter.heartbeat_ns > 0
 
 
-def test_a_frame_becomes_its_matte(bench):
+def test_a_frame_becomes_its_matte(bench: Bench) -> None:
     bench.send(200, generation=7, width=96, height=32)
     assert bench.worker.turn() is True
 
@@ -144,7 +168,7 @@ def test_a_frame_becomes_its_matte(bench):
     assert bench.status()["state"] == "running"
 
 
-def test_padding_after_each_row_is_left_out(bench):
+def test_padding_after_each_row_is_left_out(bench: Bench) -> None:
     bench.send(width=60, height=20, stride=256)
     bench.worker.turn()
 
@@ -152,7 +176,7 @@ def test_padding_after_each_row_is_left_out(bench):
     assert bench.matte().pixels.shape == (20, 60)
 
 
-def test_the_engine_keeps_its_frame_when_the_slot_is_used_again(bench):
+def test_the_engine_keeps_its_frame_when_the_slot_is_used_again(bench: Bench) -> None:
     bench.send(200)
     bench.worker.turn()
     for _ in range(protocol.SLOTS):
@@ -161,7 +185,7 @@ def test_the_engine_keeps_its_frame_when_the_slot_is_used_again(bench):
     assert (bench.engine.only_stream.frames[0] == 200).all()
 
 
-def test_alpha_is_rounded_to_nearest_and_kept_in_range(bench):
+def test_alpha_is_rounded_to_nearest_and_kept_in_range(bench: Bench) -> None:
     values = [0.0, 0.4 / 255, 0.6 / 255, 0.5, 254.6 / 255, 1.0, 1.2, -0.3]
     bench.engine.answer = lambda frame: Result(np.array([values], np.float32))
     bench.send(width=8, height=1)
@@ -170,7 +194,7 @@ def test_alpha_is_rounded_to_nearest_and_kept_in_range(bench):
     assert bench.matte().pixels.tolist() == [[0, 0, 1, 128, 255, 255, 255, 0]]
 
 
-def test_the_newest_frame_wins_and_the_others_are_counted(bench):
+def test_the_newest_frame_wins_and_the_others_are_counted(bench: Bench) -> None:
     for value in (10, 20, 30):
         bench.send(value)
     bench.worker.turn()
@@ -185,11 +209,11 @@ def test_the_newest_frame_wins_and_the_others_are_counted(bench):
     assert bench.worker.turn() is False
 
 
-def test_a_torn_frame_is_not_used(bench, monkeypatch):
+def test_a_torn_frame_is_not_used(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.send(10)
     copy_frame = bench.worker._copy_frame
 
-    def copy_while_the_filter_writes(picture):
+    def copy_while_the_filter_writes(picture: Picture) -> Frame:
         monkeypatch.setattr(bench.worker, "_copy_frame", copy_frame)
         for value in (20, 30, 40, 50):
             bench.send(value)
@@ -198,12 +222,12 @@ def test_a_torn_frame_is_not_used(bench, monkeypatch):
     monkeypatch.setattr(bench.worker, "_copy_frame", copy_while_the_filter_writes)
 
     assert bench.worker.turn() is True
-    assert bench.matte() is None
+    assert not bench.has_matte()
     bench.worker.turn()
     assert (bench.matte().pixels == 50).all()
 
 
-def test_a_new_generation_resets_the_stream(bench):
+def test_a_new_generation_resets_the_stream(bench: Bench) -> None:
     for generation in (1, 1, 2, 2):
         bench.send(generation=generation)
         bench.worker.turn()
@@ -211,13 +235,13 @@ def test_a_new_generation_resets_the_stream(bench):
     assert bench.engine.only_stream.resets == 2  # at the first frame, and at the change
 
 
-def test_loading_is_announced_before_it_begins():
+def test_loading_is_announced_before_it_begins() -> None:
     bench = Bench()
     bench.control(model="slow")
     states = []
     create = bench.create
 
-    def slow_create(name, **options):
+    def slow_create(name: str, **options: Any) -> Engine:
         states.append(bench.status(at_once=True))
         return create(name, **options)
 
@@ -228,10 +252,10 @@ def test_loading_is_announced_before_it_begins():
     assert bench.status(at_once=True)["state"] == "running"
 
 
-def test_the_first_frame_of_a_generation_is_announced_as_loading(bench):
+def test_the_first_frame_of_a_generation_is_announced_as_loading(bench: Bench) -> None:
     states = []
 
-    def answer(frame):
+    def answer(frame: Frame) -> Result:
         states.append(bench.status(at_once=True)["state"])
         return Result(np.zeros(frame.shape[:2], np.float32))
 
@@ -244,19 +268,22 @@ def test_the_first_frame_of_a_generation_is_announced_as_loading(bench):
     assert bench.status(at_once=True)["state"] == "running"
 
 
-def test_no_state_is_reported_with_an_old_heartbeat(bench, monkeypatch):
+def test_no_state_is_reported_with_an_old_heartbeat(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     beats = []
     write = bench.worker._status.write
-    monkeypatch.setattr(
-        bench.worker._status, "write", lambda *args: (beats.append(bench.filter.heartbeat_ns), write(*args))
-    )
+
+    def write_and_look(*args: Any) -> None:
+        beats.append(bench.filter.heartbeat_ns)
+        write(*args)
+
+    monkeypatch.setattr(bench.worker._status, "write", write_and_look)
     bench.filter.heartbeat_ns = 0
     bench.worker._report()
 
     assert beats[0] > 0
 
 
-def test_the_engine_is_made_anew_only_for_another_model_or_provider(bench, tmp_path):
+def test_the_engine_is_made_anew_only_for_another_model_or_provider(bench: Bench, tmp_path: Path) -> None:
     bench.control(smoothing=0.5, shift=-3)
     bench.send()
     bench.worker.turn()
@@ -280,7 +307,7 @@ def test_the_engine_is_made_anew_only_for_another_model_or_provider(bench, tmp_p
     assert bench.requests[-1][1]["models"] == [tmp_path]
 
 
-def test_the_status_tells_the_model_and_why_no_faster_provider(bench):
+def test_the_status_tells_the_model_and_why_no_faster_provider(bench: Bench) -> None:
     status = bench.status()
 
     assert (status["model"], status["provider"]) == ("fake", "cpu")
@@ -290,8 +317,8 @@ def test_the_status_tells_the_model_and_why_no_faster_provider(bench):
     assert status["error"] is None
 
 
-def test_the_statistics(bench):
-    def answer(frame):
+def test_the_statistics(bench: Bench) -> None:
+    def answer(frame: Frame) -> Result:
         bench.now += 0.010
         return Result(np.zeros(frame.shape[:2], np.float32))
 
@@ -308,7 +335,7 @@ def test_the_statistics(bench):
     assert bench.status()["rate"] == 0.0
 
 
-def test_drift_is_passed_on(bench):
+def test_drift_is_passed_on(bench: Bench) -> None:
     drift = Drift("light", "It got darker. Capture the background again.")
     bench.engine.answer = lambda frame: Result(np.zeros(frame.shape[:2], np.float32), drift=drift)
     bench.send()
@@ -317,12 +344,12 @@ def test_drift_is_passed_on(bench):
     assert bench.status()["drift"] == {"kind": "light", "message": drift.message}
 
 
-def write_png(path, value=100, width=64, height=36):
+def write_png(path: Path, value: int = 100, width: int = 64, height: int = 36) -> str:
     assert cv2.imwrite(str(path), np.full((height, width, 3), value, np.uint8))
     return str(path)
 
 
-def test_samples_are_read_when_their_list_or_generation_changes(bench, tmp_path):
+def test_samples_are_read_when_their_list_or_generation_changes(bench: Bench, tmp_path: Path) -> None:
     first = write_png(tmp_path / "a.png", 50)
     second = write_png(tmp_path / "b.png", 150)
     bench.control(samples=[first, second], samples_generation=1)
@@ -349,7 +376,7 @@ def test_samples_are_read_when_their_list_or_generation_changes(bench, tmp_path)
     assert len(bench.engines) == 2
 
 
-def test_new_samples_reset_the_stream(bench, tmp_path):
+def test_new_samples_reset_the_stream(bench: Bench, tmp_path: Path) -> None:
     bench.send()
     bench.worker.turn()
     bench.control(samples=[write_png(tmp_path / "a.png")])
@@ -359,13 +386,13 @@ def test_new_samples_reset_the_stream(bench, tmp_path):
     assert bench.engine.only_stream.resets == 2
 
 
-def test_an_engine_without_the_samples_that_it_needs_asks_for_them(tmp_path):
+def test_an_engine_without_the_samples_that_it_needs_asks_for_them(tmp_path: Path) -> None:
     bench = Bench(needs_samples=True)
     bench.control()
     bench.send()
     bench.worker.turn()
 
-    assert bench.matte() is None
+    assert not bench.has_matte()
     status = bench.status(at_once=True)
     assert status["state"] == "error"
     assert status["error"] == {
@@ -375,11 +402,11 @@ def test_an_engine_without_the_samples_that_it_needs_asks_for_them(tmp_path):
 
     bench.control(samples=[write_png(tmp_path / "a.png")])
     bench.worker.turn()
-    assert bench.matte() is not None
+    assert bench.has_matte()
     assert bench.status()["error"] is None
 
 
-def test_only_damaged_samples_are_an_error_that_names_the_reason(tmp_path):
+def test_only_damaged_samples_are_an_error_that_names_the_reason(tmp_path: Path) -> None:
     bench = Bench(needs_samples=True)
     bench.control(samples=[str(tmp_path / "gone.png")])
     bench.worker.turn()
@@ -389,7 +416,7 @@ def test_only_damaged_samples_are_an_error_that_names_the_reason(tmp_path):
     assert error["action"] == "Capture the background"
 
 
-def test_a_missing_model_is_reported_and_tried_again_ever_more_slowly():
+def test_a_missing_model_is_reported_and_tried_again_ever_more_slowly() -> None:
     bench = Bench()
     bench.load_error = UnknownModelError("There is no model named fake.")
     bench.control()
@@ -413,7 +440,7 @@ def test_a_missing_model_is_reported_and_tried_again_ever_more_slowly():
     assert bench.status()["error"] is None
 
 
-def test_a_model_that_comes_back_is_used_without_a_new_control_block():
+def test_a_model_that_comes_back_is_used_without_a_new_control_block() -> None:
     bench = Bench()
     bench.load_error = ProviderError("No provider could run it.")
     bench.control()
@@ -435,10 +462,12 @@ def test_a_model_that_comes_back_is_used_without_a_new_control_block():
         (cv2.error("bad"), "Look into the log, choose another model"),
     ],
 )
-def test_a_frame_that_fails_is_reported_and_the_next_one_tried_after_a_pause(bench, error, action):
+def test_a_frame_that_fails_is_reported_and_the_next_one_tried_after_a_pause(
+    bench: Bench, error: Exception, action: str
+) -> None:
     good = bench.engine.answer
 
-    def fail(frame):
+    def fail(frame: Frame) -> Result:
         raise error
 
     bench.engine.answer = fail
@@ -452,10 +481,10 @@ def test_a_frame_that_fails_is_reported_and_the_next_one_tried_after_a_pause(ben
     bench.send()
     bench.now += 0.9
     bench.worker.turn()
-    assert bench.matte() is None
+    assert not bench.has_matte()
     bench.now += 0.2
     bench.worker.turn()
-    assert bench.matte() is not None
+    assert bench.has_matte()
     assert bench.engine.only_stream.resets == resets + 1
     assert len(bench.engines) == 1
     status = bench.status(at_once=True)
@@ -471,16 +500,16 @@ def test_a_frame_that_fails_is_reported_and_the_next_one_tried_after_a_pause(ben
         Result(np.zeros((32, 64), np.float32), (1.0, math.inf, 1.0)),
     ],
 )
-def test_what_is_no_matte_is_not_published(bench, result):
+def test_what_is_no_matte_is_not_published(bench: Bench, result: Result) -> None:
     bench.engine.answer = lambda frame: result
     bench.send()
     bench.worker.turn()
 
-    assert bench.matte() is None
+    assert not bench.has_matte()
     assert "matte" in bench.status(at_once=True)["error"]["message"]
 
 
-def test_a_gain_beyond_the_protocol_is_limited(bench):
+def test_a_gain_beyond_the_protocol_is_limited(bench: Bench) -> None:
     bench.engine.answer = lambda frame: Result(np.zeros(frame.shape[:2], np.float32), (0.0, 100.0, 1.0))
     bench.send()
     bench.worker.turn()
@@ -488,7 +517,7 @@ def test_a_gain_beyond_the_protocol_is_limited(bench):
     assert bench.matte().info.gain == (1 / 16, 16.0, 1.0)
 
 
-def test_a_new_worker_on_the_same_segment_goes_on(bench):
+def test_a_new_worker_on_the_same_segment_goes_on(bench: Bench) -> None:
     for _ in range(6):
         bench.send()
         bench.worker.turn()
@@ -502,7 +531,7 @@ def test_a_new_worker_on_the_same_segment_goes_on(bench):
     assert bench.filter.frames_dropped == 0
 
 
-def test_garbage_in_the_segment_does_no_lasting_harm(bench):
+def test_garbage_in_the_segment_does_no_lasting_harm(bench: Bench) -> None:
     rng = np.random.default_rng(1)
     words = memoryview(bench.buffer).cast("Q")
     kept = bytes(bench.buffer[: protocol.CONTROL_OFFSET])
@@ -526,12 +555,27 @@ def test_garbage_in_the_segment_does_no_lasting_harm(bench):
     bench.control()
     bench.worker._follow_restarted_ring()
     bench.worker.turn()
-    made = [bench.filter.mattes.newest(0)]
-    assert made[0].info.frame_id == bench.frame_id
+    newest = bench.filter.mattes.newest(0)
+    assert newest is not None
+    assert newest.info.frame_id == bench.frame_id
 
 
-def test_control_blocks_of_wrong_types_mean_the_defaults(bench):
-    for value in (None, True, 5, "x", [], [None], {}, [{"a": 1}], 1e300, "\0", ["\0"], -(10**400)):
+def test_control_blocks_of_wrong_types_mean_the_defaults(bench: Bench) -> None:
+    values: tuple[Any, ...] = (
+        None,
+        True,
+        5,
+        "x",
+        [],
+        [None],
+        {},
+        [{"a": 1}],
+        1e300,
+        "\0",
+        ["\0"],
+        -(10**400),
+    )
+    for value in values:
         keys = ("model", "provider", "samples", "samples_generation", "smoothing", "shift", "models")
         bench.filter.control.write(dict.fromkeys(keys, value))
         bench.send()

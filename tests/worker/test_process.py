@@ -7,12 +7,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import psutil
 import pytest
+from numpy.typing import NDArray
 
 from cleanplate.wire import protocol
 from cleanplate.wire.ring import Channel, SlotInfo
@@ -26,7 +29,7 @@ import sys, threading
 from cleanplate.engine import matting
 from cleanplate.worker.__main__ import main
 
-def hang(name, **options):
+def hang(name: str, **options):
     threading.Event().wait()
 
 matting.create_engine = hang
@@ -34,12 +37,21 @@ sys.exit(main())
 """
 
 
+T = TypeVar("T")
+Matte = tuple[SlotInfo, NDArray[np.uint8]]
+
+
+def environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(home)}
+
+
 class Filter:
     """What the filter does, over a real segment and a real process."""
 
-    def __init__(self, folder, program=("-m", "cleanplate.worker")):
+    def __init__(self, folder: Path, program: Sequence[str] = ("-m", "cleanplate.worker")) -> None:
         self.folder = folder
         self.log = folder / "logs" / "worker.log"
+        self.errors = folder / "errors"
         self.segment = Segment.create()
         self.channel = Channel.format(self.segment.buffer)
         self.program = program
@@ -48,24 +60,31 @@ class Filter:
         self.sequence = 0
         self.process = self.start()
 
-    def start(self, **options):
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(self.folder)}
+    def start(self) -> "subprocess.Popen[bytes]":
         command = [sys.executable, *self.program, "--segment", self.segment.name, "--log", str(self.log)]
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, **options
-        )
+        with self.errors.open("wb") as errors:
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stderr=errors, env=environment(self.folder), bufsize=0
+            )
+        assert process.stdin is not None
+        self.pipe = process.stdin
+        return process
 
-    def capture(self):
+    def hang_up(self) -> int:
+        """Closes the pipe; returns the worker's exit status."""
+        self.pipe.close()
+        return self.process.wait(5)
+
+    def capture(self) -> None:
         path = self.folder / "plate.png"
         assert cv2.imwrite(str(path), self.plate)
         self.channel.control.write({"model": "difference", "samples": [str(path)], "samples_generation": 1})
         self.wake()
 
-    def wake(self):
-        self.process.stdin.write(b"\1")
-        self.process.stdin.flush()
+    def wake(self) -> None:
+        self.pipe.write(b"\1")
 
-    def send(self, person=True):
+    def send(self, person: bool = True) -> None:
         frame = np.full((HEIGHT, WIDTH, 4), 255, np.uint8)
         frame[:, :, :3] = self.plate
         if person:
@@ -76,7 +95,7 @@ class Filter:
         self.channel.frames.publish(SlotInfo(self.frame_id, time.monotonic_ns(), 3, WIDTH, HEIGHT, WIDTH * 4))
         self.wake()
 
-    def matte(self):
+    def matte(self) -> Matte | None:
         picture = self.channel.mattes.newest(self.sequence)
         if picture is None:
             return None
@@ -85,38 +104,35 @@ class Filter:
         self.sequence = picture.sequence
         return picture.info, np.frombuffer(data, np.uint8).reshape(HEIGHT, WIDTH)
 
-    def next_matte(self):
+    def next_matte(self) -> Matte:
         """Sends frames, as a camera does, until a matte comes."""
 
-        def attempt():
+        def attempt() -> Matte | None:
             self.send()
             return self.matte()
 
         return self.wait_for(attempt, pause=0.03)
 
-    def status(self):
+    def status(self) -> dict[str, Any]:
         update = self.channel.status.read(after=0)
         return update[1] if update else {}
 
-    def wait_for_state(self, state):
+    def wait_for_state(self, state: str) -> None:
         self.wait_for(lambda: self.status().get("state") == state)
 
-    def wait_for(self, condition, pause=0.01, seconds=30):
-        deadline = time.monotonic() + seconds
+    def wait_for(self, condition: Callable[[], T | None], pause: float = 0.01) -> T:
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             value = condition()
             if value:
                 return value
-            assert self.process.poll() is None, self.process.stderr.read()
+            assert self.process.poll() is None, self.errors.read_text()
             time.sleep(pause)
         raise AssertionError(f"in vain; status {self.status()}")
 
-    def close(self):
-        for end in (self.process.stdin, self.process.stderr):
-            with contextlib.suppress(OSError):
-                end.close()
+    def close(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(5)
+            self.hang_up()
         self.process.kill()
         self.process.wait()
         self.channel.close()
@@ -124,11 +140,14 @@ class Filter:
         self.segment.unlink()
 
 
-@pytest.fixture
-def make_filter(tmp_path):
-    made = []
+MakeFilter = Callable[..., Filter]
 
-    def make(name="one", **options):
+
+@pytest.fixture
+def make_filter(tmp_path: Path) -> Iterator[MakeFilter]:
+    made: list[Filter] = []
+
+    def make(name: str = "one", **options: Any) -> Filter:
         folder = tmp_path / name
         folder.mkdir()
         made.append(Filter(folder, **options))
@@ -140,14 +159,14 @@ def make_filter(tmp_path):
 
 
 @pytest.fixture
-def running(make_filter):
+def running(make_filter: MakeFilter) -> Filter:
     running = make_filter()
     running.capture()
     running.wait_for_state("running")
     return running
 
 
-def test_frames_become_mattes(running):
+def test_frames_become_mattes(running: Filter) -> None:
     info, matte = running.next_matte()
 
     assert (info.generation, info.width, info.height, info.stride) == (3, WIDTH, HEIGHT, WIDTH)
@@ -162,7 +181,7 @@ def test_frames_become_mattes(running):
     )
 
 
-def test_each_of_many_frames_at_30_a_second_gets_its_matte(running):
+def test_each_of_many_frames_at_30_a_second_gets_its_matte(running: Filter) -> None:
     running.next_matte()
     frames = set()
     for _ in range(30):
@@ -176,32 +195,30 @@ def test_each_of_many_frames_at_30_a_second_gets_its_matte(running):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
-def test_standard_input_is_left_to_libraries_as_the_null_device(running):
+def test_standard_input_is_left_to_libraries_as_the_null_device(running: Filter) -> None:
     assert str(Path(f"/proc/{running.process.pid}/fd/0").readlink()) == os.devnull
 
 
-def test_end_of_file_ends_it(running):
+def test_end_of_file_ends_it(running: Filter) -> None:
     started = time.monotonic()
-    running.process.stdin.close()
 
-    assert running.process.wait(5) == 0
+    assert running.hang_up() == 0
     assert time.monotonic() - started < 1
     assert "The filter is gone" in running.log.read_text()
 
 
-def test_end_of_file_ends_it_even_inside_a_network_that_never_returns(make_filter):
+def test_end_of_file_ends_it_even_inside_a_network_that_never_returns(make_filter: MakeFilter) -> None:
     hung = make_filter(program=("-c", HUNG))
     hung.channel.control.write({"model": "difference"})
     hung.wait_for_state("loading")
     started = time.monotonic()
-    hung.process.stdin.close()
 
-    assert hung.process.wait(5) == 0
+    assert hung.hang_up() == 0
     assert time.monotonic() - started < 1
 
 
 @posix_only
-def test_a_killed_filter_leaves_no_orphan(make_filter, tmp_path):
+def test_a_killed_filter_leaves_no_orphan(make_filter: MakeFilter, tmp_path: Path) -> None:
     served = make_filter()
     script = (
         "import subprocess, sys, time\n"
@@ -210,12 +227,11 @@ def test_a_killed_filter_leaves_no_orphan(make_filter, tmp_path):
         "print(worker.pid, flush=True)\n"
         "time.sleep(60)\n"
     )
-    served.process.stdin.close()
-    served.process.wait(5)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(tmp_path)}
+    served.hang_up()
     with subprocess.Popen(
-        [sys.executable, "-c", script, served.segment.name], stdout=subprocess.PIPE, env=environment
+        [sys.executable, "-c", script, served.segment.name], stdout=subprocess.PIPE, env=environment(tmp_path)
     ) as parent:
+        assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         deadline = time.monotonic() + 30
         while served.status().get("pid") != pid:
@@ -229,7 +245,7 @@ def test_a_killed_filter_leaves_no_orphan(make_filter, tmp_path):
             time.sleep(0.01)
 
 
-def is_running(pid):
+def is_running(pid: int) -> bool:
     """Whether the process is there and no zombie, whose reaping is up to whoever inherited it."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -237,10 +253,9 @@ def is_running(pid):
         return False
 
 
-@posix_only
-def test_a_stopped_worker_goes_on_when_it_is_continued(running):
+def test_a_stopped_worker_goes_on_when_it_is_continued(running: Filter) -> None:
     running.next_matte()
-    running.process.send_signal(signal.SIGSTOP)
+    psutil.Process(running.process.pid).suspend()
     time.sleep(0.1)
     running.matte()
     heartbeat = running.channel.heartbeat_ns
@@ -250,20 +265,20 @@ def test_a_stopped_worker_goes_on_when_it_is_continued(running):
     assert running.matte() is None
     assert running.channel.heartbeat_ns == heartbeat
 
-    running.process.send_signal(signal.SIGCONT)
+    psutil.Process(running.process.pid).resume()
     info, _ = running.wait_for(running.matte)
     assert info.frame_id == running.frame_id
     assert running.channel.frames_dropped >= 18
 
 
 @posix_only
-def test_an_interrupt_from_the_terminal_is_ignored(running):
+def test_an_interrupt_from_the_terminal_is_ignored(running: Filter) -> None:
     running.process.send_signal(signal.SIGINT)
 
     assert running.next_matte()
 
 
-def test_the_heart_beats_while_idle(running):
+def test_the_heart_beats_while_idle(running: Filter) -> None:
     beats = {running.channel.heartbeat_ns}
     end = time.monotonic() + 1.5
     while time.monotonic() < end:
@@ -276,7 +291,7 @@ def test_the_heart_beats_while_idle(running):
     assert abs(time.monotonic_ns() - max(beats)) < 5e9  # it is the clock that all processes share
 
 
-def test_garbage_in_the_segment_does_not_kill_it(running):
+def test_garbage_in_the_segment_does_not_kill_it(running: Filter) -> None:
     running.next_matte()
     rng = np.random.default_rng(2)
     end = time.monotonic() + 1.0
@@ -296,7 +311,7 @@ def test_garbage_in_the_segment_does_not_kill_it(running):
     running.sequence = 0
     running.capture()
 
-    def matte_of_a_frame():
+    def matte_of_a_frame() -> bool:
         running.send()
         newest = running.matte()
         running.sequence = 0
@@ -305,7 +320,7 @@ def test_garbage_in_the_segment_does_not_kill_it(running):
     running.wait_for(matte_of_a_frame, pause=0.05)
 
 
-def test_two_workers_side_by_side(make_filter):
+def test_two_workers_side_by_side(make_filter: MakeFilter) -> None:
     filters = [make_filter("one"), make_filter("two")]
     filters[1].plate = filters[1].plate + 100
     for each in filters:
@@ -315,12 +330,11 @@ def test_two_workers_side_by_side(make_filter):
             info, matte = each.next_matte()
             assert info.frame_id <= each.frame_id
             assert matte[60:130, 105:145].min() > 200
-    filters[0].process.stdin.close()
-    assert filters[0].process.wait(5) == 0
+    assert filters[0].hang_up() == 0
     assert filters[1].next_matte()
 
 
-def test_no_samples_no_mattes(make_filter):
+def test_no_samples_no_mattes(make_filter: MakeFilter) -> None:
     bare = make_filter()
     bare.channel.control.write({"model": "difference"})
     bare.send()
@@ -332,12 +346,11 @@ def test_no_samples_no_mattes(make_filter):
     assert bare.next_matte()
 
 
-def test_a_killed_worker_is_followed_by_another_on_the_same_segment(running):
+def test_a_killed_worker_is_followed_by_another_on_the_same_segment(running: Filter) -> None:
     running.next_matte()
     running.process.kill()
     running.process.wait()
-    running.process.stdin.close()
-    running.process.stderr.close()
+    running.pipe.close()
     running.process = running.start()
     running.send()
 
@@ -345,8 +358,8 @@ def test_a_killed_worker_is_followed_by_another_on_the_same_segment(running):
     assert running.status()["pid"] == running.process.pid
 
 
-def test_a_wrong_segment_is_an_error_in_the_log_and_on_standard_error(tmp_path):
-    log = tmp_path / "deep" / "worker.log"
+def test_a_wrong_segment_is_an_error_in_the_log_and_on_standard_error(tmp_path: Path) -> None:
+    log, errors = tmp_path / "deep" / "worker.log", tmp_path / "errors"
     command = [
         sys.executable,
         "-m",
@@ -356,18 +369,19 @@ def test_a_wrong_segment_is_an_error_in_the_log_and_on_standard_error(tmp_path):
         "--log",
         str(log),
     ]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(tmp_path)}
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
-    ) as process:
+    with (
+        errors.open("wb") as stderr,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stderr=stderr, env=environment(tmp_path)) as process,
+    ):
         assert process.wait(30) == 1
-        assert "SegmentError: Cannot open the segment" in process.stderr.read()
+
+    assert "SegmentError: Cannot open the segment" in errors.read_text().splitlines()[-1]
     assert "Traceback" in log.read_text()
     assert "SegmentError" in log.read_text()
 
 
 @posix_only
-def test_the_stack_of_a_native_crash_is_in_the_log(running):
+def test_the_stack_of_a_native_crash_is_in_the_log(running: Filter) -> None:
     running.process.send_signal(signal.SIGSEGV)
     running.process.wait(5)
 
@@ -376,8 +390,8 @@ def test_the_stack_of_a_native_crash_is_in_the_log(running):
     assert "loop.py" in log
 
 
-def test_a_flood_of_wake_ups_is_swallowed(running):
-    thread = threading.Thread(target=lambda: [running.process.stdin.write(b"\1" * 100_000) for _ in range(5)])
+def test_a_flood_of_wake_ups_is_swallowed(running: Filter) -> None:
+    thread = threading.Thread(target=lambda: [running.pipe.write(b"\1" * 100_000) for _ in range(5)])
     thread.start()
     thread.join(10)
 

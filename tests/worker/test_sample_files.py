@@ -1,15 +1,20 @@
 """Background samples from files: the good ones are used, the others named with a reason."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
-from cleanplate.worker.sample_files import read_samples
+from cleanplate.worker.sample_files import SampleReport, read_samples
+
+MakePicture = Callable[..., Path]
 
 
 @pytest.fixture
-def picture(tmp_path):
-    def write(name, value=100, width=64, height=36):
+def picture(tmp_path: Path) -> MakePicture:
+    def write(name: str, value: int = 100, width: int = 64, height: int = 36) -> Path:
         path = tmp_path / name
         encoded = cv2.imencode(path.suffix, np.full((height, width, 3), value, np.uint8))[1]
         path.write_bytes(encoded.tobytes())
@@ -18,7 +23,7 @@ def picture(tmp_path):
     return write
 
 
-def test_samples_come_in_order_with_their_figures(picture):
+def test_samples_come_in_order_with_their_figures(picture: MakePicture) -> None:
     files = [picture("räum 1.png", 10), picture("b.jpg", 250)]
     images, report = read_samples(files)
 
@@ -30,7 +35,7 @@ def test_samples_come_in_order_with_their_figures(picture):
     assert report.refused == []
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_used(picture, tmp_path):
+def test_what_cannot_be_read_is_named_and_the_rest_is_used(picture: MakePicture, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty.png").touch()
     (tmp_path / "folder.png").mkdir()
@@ -43,7 +48,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_used(picture, tmp_path):
     assert all("apture" in reason for _, reason in report.refused)
 
 
-def test_a_sample_of_another_aspect_than_the_newest_is_left_out(picture):
+def test_a_sample_of_another_aspect_than_the_newest_is_left_out(picture: MakePicture) -> None:
     wide, square, larger = (
         picture("a.png"),
         picture("b.png", width=36),
@@ -57,7 +62,7 @@ def test_a_sample_of_another_aspect_than_the_newest_is_left_out(picture):
     assert "36x36" in reason
 
 
-def test_only_the_newest_sixteen_are_used(picture):
+def test_only_the_newest_sixteen_are_used(picture: MakePicture) -> None:
     files = [picture(f"{number}.png", number) for number in range(18)]
     images, report = read_samples(files)
 
@@ -65,7 +70,8 @@ def test_only_the_newest_sixteen_are_used(picture):
     assert [file for file, _ in report.refused] == files[:2]
 
 
-def test_no_files_no_samples():
+def test_no_files_no_samples() -> None:
     images, report = read_samples([])
 
-    assert images == report.used == report.refused == []
+    assert images == []
+    assert report == SampleReport()
