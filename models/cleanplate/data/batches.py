@@ -28,13 +28,13 @@ class Batch(NamedTuple):
         src: uint8 [N, T, 3, H, W], RGB.
         pha: uint8 [N, T, 1, H, W].
         bgr: uint8 [N, S, 3, H, W], RGB, zero where a sequence has fewer samples; S >= 1.
-        count: int64 [N], samples of each sequence.
+        counts: int64 [N], samples of each sequence.
     """
 
     src: Tensor
     pha: Tensor
     bgr: Tensor
-    count: Tensor
+    counts: Tensor
 
 
 @dataclass(frozen=True)

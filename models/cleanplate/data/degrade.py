@@ -80,9 +80,13 @@ def take_picture(scene: Float, camera: Camera, rng: np.random.Generator) -> UInt
     exposed = cv2.LUT(np.clip(scene, 0, 255).astype(np.uint8), table[None])
     noise = np.empty(scene.shape, np.int8)
     cv2.setRNGSeed(int(rng.integers(1 << 31)))
-    cv2.randn(noise, 0, camera.noise)
-    picture = cv2.add(exposed, noise, dtype=cv2.CV_8U)
-    if camera.quality:
-        _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, camera.quality])
-        picture = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-    return picture.astype(np.uint8, copy=False)
+    cv2.randn(noise, np.zeros(3), np.full(3, camera.noise))
+    picture = cv2.add(exposed, noise, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
+    return _through_jpeg(picture, camera.quality) if camera.quality else picture
+
+
+def _through_jpeg(picture: UInt8, quality: int) -> UInt8:
+    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+    assert decoded is not None  # it was encoded just now
+    return decoded.astype(np.uint8, copy=False)

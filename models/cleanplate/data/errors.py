@@ -1,8 +1,8 @@
 """Errors of the training data.
 
-    DataError
-    ├── SourceMissingError    an archive or a packed store is not there
-    └── SourceDamagedError    it is there and cannot be read
+DataError
+├── SourceMissingError    an archive or a packed store is not there
+└── SourceDamagedError    it is there and cannot be read
 """
 
 

@@ -12,7 +12,7 @@ Float = NDArray[np.float32]
 def similarity(angle: float, scale: float, centre: tuple[float, float], shift: tuple[float, float]) -> Float:
     """Return the 2x3 matrix that turns (degrees) and scales about a centre, then shifts (pixels)."""
     matrix = cv2.getRotationMatrix2D(centre, angle, scale)
-    matrix[:, 2] += shift
+    matrix[:, 2] += np.array(shift)
     return matrix.astype(np.float32)
 
 
@@ -23,23 +23,25 @@ def after(second: Float, first: Float) -> Float:
 
 
 def smooth_path(rng: np.random.Generator, moments: int, size: float) -> Float:
-    """Return a smooth random path from 0: float32 [moments]; a step has about `size` as standard deviation."""
+    """Return a smooth random path from 0, float32 [moments], of steps of about `size`."""
     velocity = rng.normal(0, size, moments)
     for moment in range(1, moments):
         velocity[moment] = 0.8 * velocity[moment - 1] + 0.6 * velocity[moment]
-    return (np.cumsum(velocity) - velocity[0]).astype(np.float32)
+    path: Float = (np.cumsum(velocity) - velocity[0]).astype(np.float32)
+    return path
 
 
 def smooth_field(rng: np.random.Generator, height: int, width: int, amount: float, knots: int = 4) -> Float:
-    """Return a smooth random displacement, float32 [height, width, 2], standard deviation `amount` in pixels."""
+    """Return a smooth random displacement of about `amount` pixels, float32 [height, width, 2]."""
     coarse = rng.normal(0, amount, (knots, knots, 2)).astype(np.float32)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32, copy=False)
 
 
-def displace(picture: NDArray[np.generic], field: Float) -> NDArray[np.generic]:
+def displace(picture: Float, field: Float) -> Float:
     """Return a picture read at displaced places; the border is repeated."""
     height, width = field.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return cv2.remap(
+    moved = cv2.remap(
         picture, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
+    return moved.astype(np.float32, copy=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pymatting import estimate_foreground_ml
 
 from cleanplate.data.sources import Picture, read_archive
 from cleanplate.data.splits import PEOPLE_SOURCES, ROOM_SOURCES, Split, split_of
@@ -21,7 +22,11 @@ UInt8 = NDArray[np.uint8]
 
 LONG_SIDE = 320  # px, of people and stills
 ROOM_LONG_SIDE = 416  # px
-STILL_SOURCES = ("portraits-train", "people-half", "people-full")  # the others' own backgrounds are plain walls
+STILL_SOURCES = (
+    "portraits-train",
+    "people-half",
+    "people-full",
+)  # the others' own backgrounds are plain walls
 CLIP_SOURCE = "signers"
 SMALLEST_PERSON = 0.04  # share of the picture; crowds and distant walkers are of no use at a webcam
 EDGE_EROSION = 3  # px; a hand-made mask's rim still shows the old background
@@ -59,14 +64,15 @@ def open_store(cache: Path, kind: str, split: Split) -> PictureStore:
 
 
 def cut_out(picture: Picture) -> UInt8 | None:
-    """Return the person alone, cropped: uint8 HxWx4, estimated foreground BGR and alpha; None if it is too small.
+    """Return the person alone, cropped to it, or None if it is too small.
+
+    Returns:
+        uint8 HxWx4: estimated foreground BGR, and alpha.
 
     The colours under a soft or careless edge belong partly to the old background. They are replaced by the
-    foreground estimated with multi-level solving (Germer et al. 2020, as in pymatting), outwards from the mask's
-    eroded inside.
+    foreground estimated with multi-level solving (Germer et al. 2020, as in pymatting), outwards from the
+    mask's eroded inside.
     """
-    from pymatting import estimate_foreground_ml
-
     assert picture.pha is not None
     bgr, pha = _shrink(picture.bgr, LONG_SIDE), _shrink(picture.pha, LONG_SIDE)
     if pha.mean() < SMALLEST_PERSON * 255:

@@ -1,8 +1,8 @@
 """Composites made on the fly: a person before a room, and background samples of the same room.
 
-What paper 003 calls ambiguity is made on purpose: pictures of people hang on the walls, in the frame and in the
-samples alike. Objects are moved between sample and frame, the camera is moved and re-exposed, the person throws a
-shadow. Stills keep their own background and have no sample.
+What paper 003 calls ambiguity is made on purpose: pictures of people hang on the walls, in the frame and in
+the samples alike. Objects are moved between sample and frame, the camera is moved and re-exposed, the person
+throws a shadow. Stills keep their own background and have no sample.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class SceneOptions:
         moved_objects: Something stands elsewhere in the sample.
         empty: Nobody is there.
         second_person: Two people are there.
+        clips: The person comes from a clip and moves by itself, instead of a still that is moved about.
         shadow: The person darkens the room.
         aligned: The sample's camera stood still (up to a fraction of a pixel).
         far: The sample's camera was moved a lot, up to an eighth of the picture.
@@ -59,6 +60,7 @@ class SceneOptions:
     moved_objects: float = 0.35
     empty: float = 0.06
     second_person: float = 0.06
+    clips: float = 0.15
     shadow: float = 0.4
     aligned: float = 0.4
     far: float = 0.15
@@ -151,7 +153,10 @@ class SceneMaker:
         slack_x, slack_y = width - wide * scale, height - tall * scale
         if slack_y < 0:  # crop rather the lower edge: heads matter
             slack_y *= float(rng.beta(1, 2))
-        shift = (slack_x * float(rng.uniform(0, 1)), slack_y if slack_y < 0 else slack_y * float(rng.uniform(0, 1)))
+        shift = (
+            slack_x * float(rng.uniform(0, 1)),
+            slack_y if slack_y < 0 else slack_y * float(rng.uniform(0, 1)),
+        )
         mirror = rng.random() < 0.5
         matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
         matrix = after(similarity(float(rng.normal(0, 4)), 1, (width / 2, height / 2), (0, 0)), matrix)
@@ -165,7 +170,7 @@ class SceneMaker:
             )
             if mirror:
                 view = view[:, ::-1]
-            pictures.append(take_picture(np.float32(view[..., :3]), camera, rng))
+            pictures.append(take_picture(view[..., :3].astype(np.float32), camera, rng))
             mattes.append(view[..., 3])
         return Scene(np.stack(pictures), np.stack(mattes), np.empty((0, height, width, 3), np.uint8))
 
@@ -178,11 +183,14 @@ class SceneMaker:
         part = float(rng.uniform(0.55, 1.0)) * min(wide / width, tall / height)
         crop_w, crop_h = int(width * part), int(height * part)
         x, y = int(rng.integers(wide - crop_w + 1)), int(rng.integers(tall - crop_h + 1))
-        piece = cv2.resize(room[y : y + crop_h, x : x + crop_w], (width, height), interpolation=cv2.INTER_AREA)
+        piece = cv2.resize(
+            room[y : y + crop_h, x : x + crop_w], (width, height), interpolation=cv2.INTER_AREA
+        )
         if rng.random() < 0.5:
             piece = piece[:, ::-1]
         tone = np.exp(rng.normal(-0.15, 0.25)) * np.exp(rng.normal(0, 0.06, 3))
-        return np.clip(piece * tone.astype(np.float32), 0, 255).astype(np.float32)
+        toned: Float = np.clip(piece * tone, 0, 255).astype(np.float32)
+        return toned
 
     def _sample(
         self, rng: np.random.Generator, canvas: Float, look: Float, size: tuple[int, int], camera: Camera
@@ -209,7 +217,7 @@ class SceneMaker:
         return take_picture(view, drifted(camera, rng, options.drift), rng)
 
     def _hang_poster(self, rng: np.random.Generator, canvases: tuple[Float, ...]) -> None:
-        """Hang a picture of a person on the wall, as a framed rectangle or cut out; the same in each canvas."""
+        """Hang a picture of a person on the wall of each canvas, framed or cut out."""
         tall, wide = canvases[0].shape[:2]
         side = float(rng.uniform(0.15, 0.6)) * tall
         if rng.random() < 0.7:
@@ -241,7 +249,9 @@ class SceneMaker:
         room = self.stores.rooms[int(rng.integers(len(self.stores.rooms)))]
         broad, high = (int(float(rng.uniform(0.08, 0.35)) * tall) for _ in range(2))
         x, y = int(rng.integers(room.shape[1] - 20)), int(rng.integers(room.shape[0] - 20))
-        piece = cv2.resize(room[y : y + 2 * high, x : x + 2 * broad], (broad, high), interpolation=cv2.INTER_AREA)
+        piece = cv2.resize(
+            room[y : y + 2 * high, x : x + 2 * broad], (broad, high), interpolation=cv2.INTER_AREA
+        )
         mask = np.zeros((high, broad), np.uint8)
         if rng.random() < 0.5:
             mask[1:-1, 1:-1] = 255
@@ -272,7 +282,7 @@ class SceneMaker:
 
     def _person(self, rng: np.random.Generator, size: tuple[int, int], frames: int) -> Float:
         width, height = size
-        if rng.random() < (0.15 if frames == 1 else 0.5):
+        if rng.random() < self.options.clips:
             name = self._clip_names[int(rng.integers(len(self._clip_names)))]
             clip = self._clips[name]
             start = int(rng.integers(max(1, len(clip) - frames + 1)))
@@ -297,10 +307,16 @@ class SceneMaker:
         angle = float(rng.normal(0, 3))
         mirror = rng.random() < 0.5
         lively = float(rng.choice([0.002, 0.006, 0.02]))
-        path_x, path_y = smooth_path(rng, frames, lively * width), smooth_path(rng, frames, lively * width / 2)
+        path_x, path_y = (
+            smooth_path(rng, frames, lively * width),
+            smooth_path(rng, frames, lively * width / 2),
+        )
         path_turn, path_scale = smooth_path(rng, frames, 60 * lively), smooth_path(rng, frames, lively)
         fields = (
-            (smooth_field(rng, height, width, 0.01 * width), smooth_field(rng, height, width, 0.3 * lively * width))
+            (
+                smooth_field(rng, height, width, 0.01 * width),
+                smooth_field(rng, height, width, 0.3 * lively * width),
+            )
             if rng.random() < 0.4
             else None
         )
@@ -314,14 +330,17 @@ class SceneMaker:
             )
             foot = (x, float(height))
             move = similarity(
-                angle + float(path_turn[t]), float(np.exp(path_scale[t])), foot, (float(path_x[t]), float(path_y[t]))
+                angle + float(path_turn[t]),
+                float(np.exp(path_scale[t])),
+                foot,
+                (float(path_x[t]), float(path_y[t])),
             )
             matrix = after(move, after(place, flip) if mirror else place)
             layer = _warp_person(picture, matrix, size)
             if fields is not None:
                 layer = displace(layer, fields[0] + t * fields[1])
             speed = np.array([path_x[t] - path_x[t - 1], path_y[t] - path_y[t - 1]]) if t else np.zeros(2)
-            layers[t] = _motion_blur(np.float32(layer), speed)
+            layers[t] = _motion_blur(layer, speed)
         layers[..., :3] = np.clip(layers[..., :3] * tone, 0, 255)
         return layers
 
@@ -333,7 +352,7 @@ class _Shadow:
     strength: float
 
     @staticmethod
-    def random(rng: np.random.Generator, size: tuple[int, int]) -> "_Shadow":
+    def random(rng: np.random.Generator, size: tuple[int, int]) -> _Shadow:
         shift = (float(rng.normal(0, 0.06 * size[0])), float(rng.normal(0.02, 0.03) * size[1]))
         return _Shadow(shift, float(rng.uniform(0.01, 0.06)) * size[0], float(rng.uniform(0.1, 0.55)))
 
@@ -360,11 +379,11 @@ def _warp_person(picture: UInt8, matrix: Float, size: tuple[int, int]) -> Float:
     below = picture[-1:].repeat(picture.shape[0] // 3 + 1, 0)
     picture = np.vstack([picture, below])
     warped = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
-    return np.float32(warped)
+    return warped.astype(np.float32)
 
 
 def _motion_blur(layer: Float, speed: NDArray[np.float64]) -> Float:
-    length = int(round(float(np.hypot(*speed))))
+    length = round(float(np.hypot(*speed)))
     if length < 2:
         return layer
     kernel = np.zeros((2 * length + 1, 2 * length + 1), np.float32)
@@ -375,7 +394,7 @@ def _motion_blur(layer: Float, speed: NDArray[np.float64]) -> Float:
     return cv2.filter2D(layer, -1, kernel / kernel.sum()).astype(np.float32, copy=False)
 
 
-def _paint(canvas: Float, picture: NDArray[np.uint8], dim: float) -> None:
+def _paint(canvas: Float, picture: NDArray[np.integer | np.floating], dim: float) -> None:
     alpha = picture[..., 3:] / np.float32(255)
     canvas += (picture[..., :3] * np.float32(dim) - canvas) * alpha
     np.clip(canvas, 0, 255, out=canvas)

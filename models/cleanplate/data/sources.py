@@ -1,7 +1,7 @@
 """Reading the archives of pictures and masks.
 
-Each archive is a plain tar of `NAME.jpg` and, where there is a mask, `NAME.png` of the same size. The archives live
-beside the project (`../shared/data`) and are never part of it.
+Each archive is a plain tar of `NAME.jpg` and, where there is a mask, `NAME.png` of the same size. The
+archives live beside the project (`../shared/data`) and are never part of it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def read_archive(path: Path) -> Iterator[Picture]:
 
     Raises:
         SourceMissingError: There is no such archive.
-        SourceDamagedError: It is no tar, or a picture in it cannot be decoded or differs in size from its mask.
+        SourceDamagedError: It is no tar, or a picture in it cannot be decoded or differs in size from its
+            mask.
     """
     if not path.is_file():
         raise SourceMissingError(f"{path} does not exist: put the data archives there, or name their folder")
@@ -61,7 +62,9 @@ def read_archive(path: Path) -> Iterator[Picture]:
                     raise SourceDamagedError(f"{path}: {stem}.png differs in size from {name}")
                 yield Picture(stem, bgr, pha)
     except tarfile.TarError as error:
-        raise SourceDamagedError(f"{path} cannot be read as a tar archive ({error}): fetch it again") from error
+        raise SourceDamagedError(
+            f"{path} cannot be read as a tar archive ({error}): fetch it again"
+        ) from error
 
 
 def _decode(archive: tarfile.TarFile, member: tarfile.TarInfo, mode: int) -> UInt8:
@@ -69,5 +72,5 @@ def _decode(archive: tarfile.TarFile, member: tarfile.TarInfo, mode: int) -> UIn
     encoded = np.frombuffer(file.read() if file else b"", np.uint8)
     picture = cv2.imdecode(encoded, mode) if encoded.size else None
     if picture is None:
-        raise SourceDamagedError(f"{archive.name}: {member.name} cannot be decoded")
+        raise SourceDamagedError(f"{member.name} of the archive cannot be decoded: fetch the archive again")
     return picture.astype(np.uint8, copy=False)

@@ -3,9 +3,11 @@
 - `portraits-test`, `captured` and `office` only ever measure.
 - Rooms of one house stay together: the house is the number before the underscore.
 - Signers were grouped by looking at every clip; a person's clips stay together.
-- `people-full` and `people-half` hold few people twice, and then next to each other: they are split in runs of
+- `people-full` and `people-half` hold few people twice, and then next to each other: they are split in runs
+  of
   consecutive numbers.
-- `people-upper` shows a few hired models again and again and the archive does not say who is who, so all of it
+- `people-upper` shows a few hired models again and again and the archive does not say who is who, so all of
+  it
   trains and none of it measures.
 """
 
@@ -16,8 +18,8 @@ from enum import StrEnum
 
 HELD_OUT_SHARE = 10  # per cent
 
-# Clips of one person each; the remaining clips train. 000 bearded man; 009, 015, 022 three women; 012, 013, 017 one
-# man in black; 021 man in grey; 029 woman with long curls.
+# Clips of one person each; the remaining clips train. 000 bearded man; 009, 015, 022 three women; 012, 013,
+# 017 one man in black; 021 man in grey; 029 woman with long curls.
 HELD_OUT_SIGNERS = frozenset({"000", "009", "012", "013", "015", "017", "021", "022", "029"})
 
 PEOPLE_SOURCES = ("portraits-train", "people-half", "people-full", "people-upper", "signers")
@@ -42,9 +44,9 @@ def group_of(source: str, name: str) -> str:
         name: The picture's name in it, without suffix.
     """
     if source == "signers":
-        return name.split("/")[0]
+        return name.split("/", maxsplit=1)[0]
     if source == "rooms":
-        return name.split("_")[0]
+        return name.split("_", maxsplit=1)[0]
     if source in ("people-full", "people-half"):
         return str(int(name) // RUN_LENGTH)
     return name

@@ -49,9 +49,9 @@ class CleanPlateNet(nn.Module):
     """Portrait matting with background samples.
 
     One MobileNetV2 encodes frame and samples. Paper 003's global path (pooled sample features, broadcast and
-    concatenated) is kept at 1/32; beside it every place of the frame is matched with a window of every sample at
-    1/4, 1/8 and 1/16 (`LocalMatching`). How many samples there are is told to the network; without samples it is an
-    ordinary portrait network. Recurrent memories sit at 1/16 and 1/8.
+    concatenated) is kept at 1/32; beside it every place of the frame is matched with a window of every sample
+    at 1/4, 1/8 and 1/16 (`LocalMatching`). How many samples there are is told to the network; without samples
+    it is an ordinary portrait network. Recurrent memories sit at 1/16 and 1/8.
 
     Attributes:
         local: Whether samples are matched locally.
@@ -63,10 +63,9 @@ class CleanPlateNet(nn.Module):
         self,
         width: float = 0.35,
         keys: int = 16,
-        radii: tuple[int, int, int] = (2, 2, 2),
-        channels: tuple[int, int, int, int, int] = (16, 24, 32, 48, 64),
+        radii: tuple[int, int, int] = (1, 2, 3),
+        channels: tuple[int, int, int, int, int] = (16, 16, 32, 48, 64),
         channels_global: int = 32,
-        channels_detail: int = 16,
         *,
         local: bool = True,
         pooled: bool = True,
@@ -82,9 +81,7 @@ class CleanPlateNet(nn.Module):
         )
         self.describe = nn.Linear(e16, channels_global)
         # +2: whether there is a sample, and how many.
-        self.decoder = Decoder(
-            self.encoder.channels, (keys + 1,) * 3, channels_global + 2, channels, channels_detail
-        )
+        self.decoder = Decoder(self.encoder.channels, (keys + 1,) * 3, channels_global + 2, channels)
 
     def encode_samples(self, bgr: Tensor) -> SampleFeatures:
         """Encode background samples [S, 3, H, W] (RGB, 0..1) of the frames' size."""
@@ -110,17 +107,19 @@ class CleanPlateNet(nn.Module):
         next_states = list(states)
 
         def step(index: int, memory: ConvGRU, x: Tensor) -> Tensor:
-            if not self.remembers:
-                return x
-            out, next_states[index] = memory(x, states[index])
-            return out
+            if self.remembers:
+                x, next_states[index] = memory(x, states[index])
+            return x
 
         batched = SampleFeatures(*(feature[None] for feature in samples))
         logit, coarse = self._decode(src, self.encoder(src), batched, present, step)
         return Prediction(logit, coarse, tuple(next_states))
 
     def train_step(self, src: Tensor, bgr: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict alpha of whole sequences, each with its own samples, encoding everything in one go.
+        """Predict alpha of whole sequences, each with its own samples.
+
+        The encoder learns from the frames alone: without a backward pass through the samples a step takes two thirds
+        of the time. The matching's keys still learn from both.
 
         Args:
             src: [N, T, 3, H, W], RGB, 0..1.
@@ -133,11 +132,11 @@ class CleanPlateNet(nn.Module):
         sequences, frames = src.shape[:2]
         slots = bgr.shape[1]
         is_real = torch.arange(slots, device=src.device)[None] < count[:, None]
-        pictures = torch.cat([src.flatten(0, 1), bgr[is_real]])
-        features = self.encoder(pictures.contiguous(memory_format=torch.channels_last))
-        moments = sequences * frames
-        of_frames = Pyramid(*(feature[:moments] for feature in features))
-        encoded = self._sample_features(Pyramid(*(feature[moments:] for feature in features)))
+        pictures = src.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        of_frames = self.encoder(pictures)
+        with torch.no_grad():
+            of_samples = self.encoder(bgr[is_real].contiguous(memory_format=torch.channels_last))
+        encoded = self._sample_features(of_samples)
 
         def spread(feature: Tensor) -> Tensor:
             """Put the real samples' features into their slots and repeat them for every frame."""
@@ -151,12 +150,13 @@ class CleanPlateNet(nn.Module):
         def step(_: int, memory: ConvGRU, x: Tensor) -> Tensor:
             return memory.over_time(x, frames) if self.remembers else x
 
-        return self._decode(src.flatten(0, 1), of_frames, samples, present, step)
+        return self._decode(pictures, of_frames, samples, present, step)
 
     def _sample_features(self, features: Pyramid) -> SampleFeatures:
         scales = (features.f4, features.f8, features.f16)
         windows = [match.candidates(f) for match, f in zip(self._matchings(), scales, strict=True)]
-        return SampleFeatures(*windows, self.describe(features.f16.mean((-2, -1))))
+        w4, w8, w16 = windows
+        return SampleFeatures(w4, w8, w16, self.describe(features.f16.mean((-2, -1))))
 
     def _decode(
         self,
@@ -177,6 +177,10 @@ class CleanPlateNet(nn.Module):
         told = torch.cat([mean, count.clamp(max=1), torch.log1p(count)], 1)
         told = told.expand(src.shape[0], -1)
         return self.decoder(src, features, matches, told[..., None, None], step)  # type: ignore[no-any-return]
+
+    def memories(self) -> list[ConvGRU]:
+        """Return the temporal memories, at 1/16 and 1/8."""
+        return [module for module in self.decoder.memories if isinstance(module, ConvGRU)]
 
     def _matchings(self) -> list[LocalMatching]:
         return [module for module in self.matching if isinstance(module, LocalMatching)]

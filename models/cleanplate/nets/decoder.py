@@ -1,4 +1,4 @@
-"""The decoder: coarse to fine, with the matching of each scale beside the encoder's features, and a detail head."""
+"""The decoder: coarse to fine, each scale joined with its matching, and a detail head."""
 
 from __future__ import annotations
 
@@ -23,37 +23,55 @@ def conv_block(channels_in: int, channels_out: int, kernel: int = 3) -> nn.Seque
     )
 
 
+def upsample(x: Tensor, like: Tensor) -> Tensor:
+    """Return x at the size of another tensor, bilinearly."""
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+
+
 class DecoderStage(nn.Module):
-    """Upsample, join with the features and the matching of this scale, convolve."""
+    """Join what comes from below with the features and the matching of this scale, then convolve.
 
-    def __init__(self, channels_below: int, channels_skip: int, channels_match: int, channels_out: int) -> None:
+    The parts are projected and summed instead of concatenated, so that only few channels are upsampled.
+    """
+
+    def __init__(
+        self, channels_below: int, channels_skip: int, channels_match: int, channels_out: int
+    ) -> None:
         super().__init__()
-        self.skip = conv_block(channels_skip, channels_out, 1)
-        self.fuse = conv_block(channels_below + channels_out + channels_match, channels_out)
+        self.below = nn.Conv2d(channels_below, channels_out, 1, bias=False)
+        self.skip = nn.Conv2d(channels_skip, channels_out, 1, bias=False)
+        self.match = nn.Conv2d(channels_match, channels_out, 1, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out)
+        self.mix = conv_block(channels_out, channels_out)
 
-    def forward(self, below: Tensor, skip: Tensor, match: Tensor | None) -> Tensor:
+    def forward(self, below: Tensor, skip: Tensor, match: Tensor) -> Tensor:
         """Return [N, channels_out, H, W] at the scale of `skip`."""
-        up = F.interpolate(below, size=skip.shape[-2:], mode="bilinear", align_corners=False)
-        parts = [up, self.skip(skip)] if match is None else [up, self.skip(skip), match]
-        out: Tensor = self.fuse(torch.cat(parts, 1))
+        joined = upsample(self.below(below), skip) + self.skip(skip) + self.match(match)
+        out: Tensor = self.mix(torch.relu(self.norm(joined)))
         return out
 
 
 class DetailHead(nn.Module):
     """The last two octaves: joins the frame's own pixels at half size, predicts four alphas per place.
 
-    Working at half size with the pixels folded into channels keeps the cost of a full-size convolution away.
+    Working at half size with four alphas per place keeps the cost of a full-size convolution away.
     """
 
-    def __init__(self, channels_in: int, channels: int) -> None:
+    def __init__(self, channels_below: int, channels_skip: int, channels: int) -> None:
         super().__init__()
-        self.mix = conv_block(channels_in + 3 * 4, channels)
+        self.pixels = nn.Conv2d(3, channels, 4, stride=2, padding=1, bias=False)
+        self.stage = DecoderStage(channels_below, channels_skip, channels, channels)
         self.alpha = nn.Conv2d(channels, 4, 3, padding=1)
 
-    def forward(self, features: Tensor, src: Tensor) -> Tensor:
-        """Return alpha's logit [N, 1, H, W] from features [N, C, H / 2, W / 2] and the frame [N, 3, H, W]."""
-        pixels = F.pixel_unshuffle(src, 2)
-        logit: Tensor = F.pixel_shuffle(self.alpha(self.mix(torch.cat([features, pixels], 1))), 2)
+    def forward(self, below: Tensor, skip: Tensor, src: Tensor) -> Tensor:
+        """Return alpha's logit [N, 1, H, W].
+
+        Args:
+            below: [N, C, H / 4, W / 4].
+            skip: The encoder's features [N, E, H / 2, W / 2].
+            src: The frame [N, 3, H, W].
+        """
+        logit: Tensor = F.pixel_shuffle(self.alpha(self.stage(below, skip, self.pixels(src))), 2)
         return logit
 
 
@@ -70,7 +88,6 @@ class Decoder(nn.Module):
         channels_match: Sequence[int],
         channels_global: int,
         channels: Sequence[int],
-        channels_detail: int,
     ) -> None:
         """Build.
 
@@ -79,7 +96,6 @@ class Decoder(nn.Module):
             channels_match: Of the matching at 1/4, 1/8, 1/16.
             channels_global: Of the global description of the samples, broadcast at 1/32.
             channels: Of the decoder at 1/2, 1/4, 1/8, 1/16, 1/32.
-            channels_detail: Of the detail head.
         """
         super().__init__()
         e2, e4, e8, e16, e32 = channels_encoder
@@ -89,10 +105,9 @@ class Decoder(nn.Module):
         self.stage16 = DecoderStage(d32, e16, m16, d16)
         self.stage8 = DecoderStage(d16, e8, m8, d8)
         self.stage4 = DecoderStage(d8, e4, m4, d4)
-        self.stage2 = DecoderStage(d4, e2, 0, d2)
         self.memories = nn.ModuleList([ConvGRU(d16), ConvGRU(d8)])
         self.coarse = nn.Conv2d(d8, 1, 1)
-        self.detail = DetailHead(d2, channels_detail)
+        self.detail = DetailHead(d4, e2, d2)
 
     def forward(
         self,
@@ -125,5 +140,4 @@ class Decoder(nn.Module):
         x = remember(1, gru8, self.stage8(x, f8, m8))
         coarse = self.coarse(x)
         x = self.stage4(x, f4, m4)
-        x = self.stage2(x, f2, None)
-        return self.detail(x, src), coarse
+        return self.detail(x, f2, src), coarse

@@ -1,8 +1,9 @@
 """Local background attenuation: look each place of the frame up in the background samples, nearby.
 
-Paper 003 (Background Cut, section 3.1) pools the samples' features over the whole picture, so it forgets where
-things are. Here every place of the frame is compared with a window around the same place of every sample: what is
-found there is background, even if it is a poster of a face. The window allows for a camera that was moved a little.
+Paper 003 (Background Cut, section 3.1) pools the samples' features over the whole picture, so it forgets
+where things are. Here every place of the frame is compared with a window around the same place of every
+sample: what is found there is background, even if it is a poster of a face. The window allows for a camera
+that was moved a little.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class LocalMatching(nn.Module):
     Shapes: N frames, S samples (padded to the largest count), K keys channels, D = (2 radius + 1)^2 places.
 
     Attributes:
-        channels: Of the output of `forward`: the best cosine, and the difference to what was found.
+        channels: Of the output of `forward`: one plus the best cosine, and the difference to what was found.
     """
 
     def __init__(self, channels_in: int, keys: int, radius: int) -> None:
@@ -58,16 +59,16 @@ class LocalMatching(nn.Module):
             present: [N, S], 1 where there is a sample, 0 where the tensor is only padded.
 
         Returns:
-            [N, 1 + K, H, W]: the best cosine in any sample (0 without samples), and the absolute difference between
-            the frame's key and the softly best match (0 without samples).
+            [N, 1 + K, H, W]: one plus the best cosine in any sample, and the absolute difference between the
+            frame's key and the softly best match; all 0 without samples.
         """
         query = self.keys(features)
         cosine = (query[:, None, None] * candidates).sum(3)
         mask = present[:, :, None, None, None]
-        cosine = (cosine * mask - 2 * (1 - mask)).flatten(1, 2)  # below every real cosine where there is no sample
-        any_present = present.amax(1)[:, None, None, None]
-        best = cosine.amax(1, keepdim=True)
-        weights = torch.softmax(cosine * self.sharpness, dim=1)
-        found = (weights[:, :, None] * candidates.flatten(1, 2)).sum(1)
-        difference = (query - found).abs()
-        return torch.cat([best, difference], 1) * any_present
+        # Cosines are bounded, so the softmax needs no maximum subtracted; exporters make it slow along this
+        # axis.
+        likely = (torch.exp((cosine - 1) * self.sharpness) * mask).flatten(1, 2)
+        found = (likely[:, :, None] * candidates.flatten(1, 2)).sum(1) / (likely.sum(1, keepdim=True) + 1e-6)
+        best = ((cosine + 1) * mask).flatten(1, 2).amax(1, keepdim=True)
+        is_known = present.amax(1)[:, None, None, None]
+        return torch.cat([best, (query - found).abs() * is_known], 1)

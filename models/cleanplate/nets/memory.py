@@ -30,9 +30,9 @@ class ConvGRU(nn.Module):
         Returns:
             The output [N, C, H, W] and the next state [N, C / 2, H, W].
         """
-        passing, now = x.split(self.channels, dim=1)
+        passing, now = x.chunk(2, dim=1)
         state = state + torch.zeros_like(now)
-        reset, update = torch.sigmoid(self.gates(torch.cat([now, state], 1))).split(self.channels, dim=1)
+        reset, update = torch.sigmoid(self.gates(torch.cat([now, state], 1))).chunk(2, dim=1)
         candidate = torch.tanh(self.candidate(torch.cat([now, reset * state], 1)))
         state = (1 - update) * state + update * candidate
         return torch.cat([passing, state], 1), state
@@ -46,7 +46,7 @@ class ConvGRU(nn.Module):
         """
         state = x.new_zeros(1, 1, 1, 1)
         outputs = []
-        for moment in x.unflatten(0, (-1, frames)).unbind(1):
+        for moment in x.reshape(-1, frames, *x.shape[1:]).unbind(1):
             output, state = self(moment, state)
             outputs.append(output)
         return torch.stack(outputs, 1).flatten(0, 1)

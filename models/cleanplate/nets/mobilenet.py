@@ -9,20 +9,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 BATCH_NORM_EPSILON = 1e-3  # as the ImageNet weights were trained
 
-# Of each stage: expansion, output channels at width 1.0, blocks, stride (table 2 of the paper, without the last two).
-STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+# Of each stage: expansion, output channels at width 1.0, blocks, stride (table 2 of the paper, without the
+# last two).
+STAGES = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
 STEM_CHANNELS = 32
 
 
 class Pyramid(NamedTuple):
     """Features of a picture at five scales, each [N, C, H / stride, W / stride].
 
-    The first four are the expanded (six times wider) features inside the block that leaves the scale: they exist
-    anyway and know more than the narrow ones between blocks.
+    The first four are the expanded (six times wider) features inside the block that leaves the scale: they
+    exist anyway and know more than the narrow ones between blocks.
     """
 
     f2: Tensor
@@ -33,16 +41,16 @@ class Pyramid(NamedTuple):
 
 
 def scaled_channels(channels: int, width: float) -> int:
-    """Return the channel count at a width multiplier: a multiple of 8, at most 10 % below the exact product."""
+    """Return the channel count at a width multiplier: a multiple of 8, at most 10 % too few."""
     exact = channels * width
     rounded = max(8, int(exact + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * exact else rounded
 
 
 class InvertedResidual(nn.Module):
-    """Expand, filter each channel, project; with a shortcut where shapes allow it (figure 3b of the paper)."""
+    """Expand, filter each channel, project; with a shortcut where shapes allow it (figure 3b)."""
 
-    def __init__(self, channels_in: int, channels_out: int, stride: int, expansion: int, even_input: bool) -> None:
+    def __init__(self, channels_in: int, channels_out: int, stride: int, expansion: int) -> None:
         """Build the block.
 
         Args:
@@ -50,8 +58,6 @@ class InvertedResidual(nn.Module):
             channels_out: Output channels.
             stride: 1 or 2.
             expansion: How much wider the inside is; 1 leaves the expanding convolution out.
-            even_input: With stride 2: input sides are even, so padding right and below (as the ImageNet weights
-                expect) is enough. Otherwise it pads on all sides, which suits odd sides too.
         """
         super().__init__()
         inside = channels_in * expansion
@@ -64,27 +70,30 @@ class InvertedResidual(nn.Module):
                 nn.ReLU6(inplace=True),
             )
         )
-        self.pads_corner = stride == 2 and even_input
-        padding = 0 if self.pads_corner else 1
         self.filter = nn.Sequential(
-            nn.Conv2d(inside, inside, 3, stride, padding, groups=inside, bias=False),
+            nn.Conv2d(inside, inside, 3, stride, 1, groups=inside, bias=False),
             nn.BatchNorm2d(inside, eps=BATCH_NORM_EPSILON),
             nn.ReLU6(inplace=True),
         )
         self.project = nn.Sequential(
-            nn.Conv2d(inside, channels_out, 1, bias=False), nn.BatchNorm2d(channels_out, eps=BATCH_NORM_EPSILON)
+            nn.Conv2d(inside, channels_out, 1, bias=False),
+            nn.BatchNorm2d(channels_out, eps=BATCH_NORM_EPSILON),
         )
         self.has_shortcut = stride == 1 and channels_in == channels_out
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the block's output and its expanded features at the input's scale."""
         expanded = x if self.expand is None else self.expand(x)
-        y = self.project(self.filter(pad_corner(expanded) if self.pads_corner else expanded))
+        y = self.project(self.filter(expanded))
         return (x + y if self.has_shortcut else y), expanded
 
 
 class MobileNetV2(nn.Module):
     """The encoder.
+
+    Strided convolutions pad all sides, so that odd sizes work and no padding operator is needed. The ImageNet
+    weights were trained with padding right and below: their features come out shifted by one pixel, which
+    does no harm.
 
     Attributes:
         channels: Channels of the five features of `Pyramid`.
@@ -94,27 +103,22 @@ class MobileNetV2(nn.Module):
         super().__init__()
         stem = scaled_channels(STEM_CHANNELS, width)
         self.stem = nn.Sequential(
-            nn.Conv2d(3, stem, 3, 2, 0, bias=False),
+            nn.Conv2d(3, stem, 3, 2, 1, bias=False),
             nn.BatchNorm2d(stem, eps=BATCH_NORM_EPSILON),
             nn.ReLU6(inplace=True),
         )
         self.blocks = nn.ModuleList()
         self._leaving: list[int] = []  # blocks that leave a scale, in order
         channels_in = stem
-        stride_so_far = 2
         channels: list[int] = []
         for expansion, full_channels, count, first_stride in STAGES:
             for index in range(count):
                 stride = first_stride if index == 0 else 1
                 channels_out = scaled_channels(full_channels, width)
-                # Sides that are multiples of 16 stay even down to stride 8, and may be odd at stride 16.
-                self.blocks.append(
-                    InvertedResidual(channels_in, channels_out, stride, expansion, even_input=stride_so_far < 16)
-                )
+                self.blocks.append(InvertedResidual(channels_in, channels_out, stride, expansion))
                 if stride == 2:
                     self._leaving.append(len(self.blocks) - 1)
                     channels.append(channels_in * expansion)
-                    stride_so_far *= 2
                 channels_in = channels_out
         self.channels = (*channels, channels_in)
 
@@ -124,13 +128,19 @@ class MobileNetV2(nn.Module):
         Args:
             picture: [N, 3, H, W], RGB, 0..1; H and W multiples of 16.
         """
-        x = self.stem(pad_corner(picture * 2 - 1))
-        features: list[Tensor] = []
+        x = self.stem(picture * 2 - 1)
+        leaving: list[Tensor] = []
         for index, block in enumerate(self.blocks):
             x, expanded = block(x)
             if index in self._leaving:
-                features.append(expanded)
-        return Pyramid(*features, x)
+                leaving.append(expanded)
+        f2, f4, f8, f16 = leaving
+        return Pyramid(f2, f4, f8, f16, x)
+
+    def freeze(self, blocks: int) -> None:
+        """Stop the stem and the first blocks from learning; their features at 1/2 and 1/4 cost the most time."""
+        for module in (self.stem, *self.blocks[:blocks]):
+            module.requires_grad_(False)
 
     def load_imagenet(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
         """Start from ImageNet weights under their Keras names and layouts.
@@ -153,7 +163,9 @@ class MobileNetV2(nn.Module):
             self._load_pair(block.project, arrays, f"{prefix}project/kernel", f"{prefix}project_BN")
 
     @staticmethod
-    def _load_pair(pair: nn.Module, arrays: Mapping[str, NDArray[np.float32]], kernel: str, norm: str) -> None:
+    def _load_pair(
+        pair: nn.Module, arrays: Mapping[str, NDArray[np.float32]], kernel: str, norm: str
+    ) -> None:
         convolution, batch_norm, *_ = cast(nn.Sequential, pair)
         assert isinstance(convolution, nn.Conv2d)
         assert isinstance(batch_norm, nn.BatchNorm2d)
@@ -164,11 +176,6 @@ class MobileNetV2(nn.Module):
         _copy(batch_norm.bias, arrays[f"{norm}/beta"])
         _copy(batch_norm.running_mean, arrays[f"{norm}/moving_mean"])
         _copy(batch_norm.running_var, arrays[f"{norm}/moving_variance"])
-
-
-def pad_corner(x: Tensor) -> Tensor:
-    """Pad one pixel of zeros right and below, as TensorFlow does before a stride of 2 on even sides."""
-    return F.pad(x, (0, 1, 0, 1))
 
 
 def _copy(target: Tensor | None, source: NDArray[np.float32]) -> None:

@@ -15,10 +15,12 @@ from cleanplate.training.run import train
 
 def main(
     config: Annotated[Path, typer.Argument(help="The run's TOML file.")],
-    cache: Annotated[Path, typer.Option(help="The packed pictures, as `python -m cleanplate.data` made them.")],
-    output: Annotated[Path, typer.Option(help="Where runs go; this one gets a folder of the config's name.")] = Path(
-        "runs"
-    ),
+    cache: Annotated[
+        Path, typer.Option(help="The packed pictures, as `python -m cleanplate.data pack` made them.")
+    ],
+    output: Annotated[
+        Path, typer.Option(help="Where runs go; this one gets a folder of the config's name.")
+    ] = Path("runs"),
     pretrained: Annotated[Path, typer.Option(help="ImageNet weights of the encoder.")] = Path(
         "../shared/pretrained/mobilenet-v2-0.35-224.npz"
     ),

@@ -1,6 +1,6 @@
 """A training run's configuration, read from TOML.
 
-    ConfigError
+ConfigError
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ class Config:
         network: Arguments of `CleanPlateNet`.
         warm_up: Steps of linearly growing learning rate.
         encoder_factor: The encoder learns this much slower; it starts from ImageNet.
+        frozen_blocks: If above 0, the encoder's stem and so many blocks stay as they are, and all its batch norms use
+            their running statistics.
         start_from: A checkpoint whose weights start this run, or "" for ImageNet.
         validate_every: Steps between validations and checkpoints.
     """
@@ -47,6 +49,7 @@ class Config:
     network: dict[str, Any]
     warm_up: int = 200
     encoder_factor: float = 0.5
+    frozen_blocks: int = 0
     start_from: str = ""
     validate_every: int = 1000
 
@@ -78,7 +81,9 @@ def load_config(path: Path) -> Config:
 def _build(kind: type[T], table: dict[str, Any], where: str) -> T:
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     if unknown := table.keys() - known:
-        raise ConfigError(f"{where}: unknown key {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}")
+        raise ConfigError(
+            f"{where}: unknown key {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}"
+        )
     try:
         return kind(**table)
     except TypeError as error:

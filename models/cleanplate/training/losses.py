@@ -53,7 +53,8 @@ def laplacian_loss(pred: Tensor, true: Tensor, levels: int = 4) -> Tensor:
         band = difference - F.interpolate(smaller, scale_factor=2, mode="nearest")
         loss = loss + 2**level * band.abs().mean()
         difference = smaller
-    return (loss + 2 ** (levels - 1) * difference.abs().mean()) / levels
+    total: Tensor = (loss + 2 ** (levels - 1) * difference.abs().mean()) / levels
+    return total
 
 
 def temporal_loss(pred: Tensor, true: Tensor) -> Tensor:
@@ -76,9 +77,11 @@ def matting_loss(logit: Tensor, coarse_logit: Tensor, pha: Tensor, frames: int) 
         frames: T.
     """
     pred = torch.sigmoid(logit)
-    coarse_pha = F.adaptive_avg_pool2d(pha, coarse_logit.shape[-2:])
+    coarse_pha = F.adaptive_avg_pool2d(pha, (coarse_logit.shape[-2], coarse_logit.shape[-1]))
     loss = softmax_loss(logit, pha, edge_weight=3.0) + laplacian_loss(pred, pha)
     loss = loss + 0.3 * softmax_loss(coarse_logit, coarse_pha)
     if frames > 1:
-        loss = loss + 4.0 * temporal_loss(pred.unflatten(0, (-1, frames)), pha.unflatten(0, (-1, frames)))
+        loss = loss + 4.0 * temporal_loss(
+            pred.reshape(-1, frames, *pred.shape[1:]), pha.reshape(-1, frames, *pha.shape[1:])
+        )
     return loss

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import lightning as pl
 import numpy as np
@@ -20,12 +20,14 @@ VALIDATION_SETS = ("sample", "posters", "without", "stills")
 
 
 class MattingModule(pl.LightningModule):
-    """Trains on scenes; validates the IoU on held-out ones with a sample, with posters, without samples, on stills."""
+    """Trains on scenes; validates the IoU on the held-out sets of `VALIDATION_SETS`."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.net = CleanPlateNet(**config.network).to(memory_format=torch.channels_last)
+        self.net = CleanPlateNet(**config.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.frozen_blocks:
+            self.net.encoder.freeze(config.frozen_blocks)
         self._intersections = [0.0] * len(VALIDATION_SETS)
         self._unions = [0.0] * len(VALIDATION_SETS)
 
@@ -33,10 +35,17 @@ class MattingModule(pl.LightningModule):
         """Start the encoder from ImageNet."""
         self.net.encoder.load_imagenet(arrays)
 
+    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002  # torch's signature
+        """Switch to training, but leave a frozen encoder's batch norms alone."""
+        super().train(mode)
+        if self.config.frozen_blocks:
+            self.net.encoder.eval()
+        return self
+
     def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Return alpha's logit, the coarse logit, and the true alpha, each [N * T, 1, ...]."""
         src, pha, bgr = (unit(part) for part in batch[:3])
-        logit, coarse = self.net.train_step(src, bgr, batch.count)
+        logit, coarse = self.net.train_step(src, bgr, batch.counts)
         return logit.float(), coarse.float(), pha.flatten(0, 1)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
@@ -78,7 +87,9 @@ class MattingModule(pl.LightningModule):
             ],
             weight_decay=1e-4,
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(config, step))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(config, step)
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

@@ -16,7 +16,7 @@ from cleanplate.data.batches import Batch
 from cleanplate.training.module import MattingModule
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  # after the backend is chosen
+from matplotlib import pyplot as plt  # after the backend is chosen
 
 
 class ProgressPicture(pl.Callback):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from cleanplate.data.batches import Batch, BatchOptions, SceneBatches, make_batch, open_maker
 from cleanplate.data.scenes import SceneOptions
@@ -19,7 +19,8 @@ from cleanplate.training.module import MattingModule
 from cleanplate.training.picture import ProgressPicture
 
 VALIDATION_SEED = 20
-VALIDATION_BATCHES = 8  # of eight scenes, per set
+VALIDATION_BATCHES = 6  # of eight scenes, per set
+CHECKPOINT_STEPS = 100
 
 
 def train(
@@ -65,7 +66,9 @@ def train(
         enable_model_summary=False,
         enable_progress_bar=False,
         callbacks=[
-            ModelCheckpoint(folder, filename="{step}", save_last=True, save_top_k=1, every_n_train_steps=500),
+            ModelCheckpoint(
+                folder, filename="{step}", save_last=True, save_top_k=1, every_n_train_steps=CHECKPOINT_STEPS
+            ),
             LearningRateMonitor("step"),
             ProgressPicture(folder, [pictures[0] for pictures in validation]),
         ],
@@ -78,9 +81,22 @@ def train(
         # A forked child would inherit OpenCV's thread pool without its threads, and wait for them for ever.
         multiprocessing_context="spawn" if loaders else None,
     )
-    fixed = [DataLoader(part, batch_size=None) for part in validation]
+    fixed = [DataLoader(_Fixed(part), batch_size=None) for part in validation]
     trainer.fit(module, loader, fixed, ckpt_path=last if resuming else None, weights_only=False)
     return last
+
+
+class _Fixed(Dataset[Batch]):
+    """Batches that stay as they are."""
+
+    def __init__(self, batches: list[Batch]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.batches[index]
 
 
 def validation_batches(cache: Path, size: tuple[int, int], frames: int) -> list[list[Batch]]:
@@ -105,7 +121,9 @@ def _start(module: MattingModule, config: Config, pretrained: Path) -> None:
     if config.start_from:
         start = Path(config.start_from)
         if not start.is_file():
-            raise ConfigError(f"start_from names {start}, which does not exist: train the earlier stage first")
+            raise ConfigError(
+                f"start_from names {start}, which does not exist: train the earlier stage first"
+            )
         checkpoint = torch.load(start, map_location="cpu", weights_only=False)
         module.load_state_dict(checkpoint["state_dict"])
         return

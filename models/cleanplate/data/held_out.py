@@ -1,0 +1,148 @@
+"""Writing the held-out evaluation sets, once, from a fixed seed.
+
+The evaluation reads these folders:
+
+```
+SET/CASE/frame000.png        BGR
+SET/CASE/frame000-pha.png    true alpha, 0..255
+SET/CASE/frame000-valid.png  optional: 255 where alpha is known
+SET/CASE/sample0.png         background samples, if any; the evaluation uses the first so many
+```
+
+Cases with several frames are videos. `eg1800`, `captured` and `office` come from archives that never train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.data.batches import open_maker
+from cleanplate.data.scenes import Scene, SceneMaker, SceneOptions
+from cleanplate.data.sources import Picture, read_archive
+from cleanplate.data.splits import Split
+
+UInt8 = NDArray[np.uint8]
+Cases = Iterator[tuple[str, Scene, Sequence[UInt8]]]
+"""Name, scene, and where alpha is known (empty for everywhere)."""
+
+SEED = 7
+SIZE = (512, 288)  # width, height: what the filter sends
+SAMPLES = 3
+OFFICE_SAMPLES = 3
+OFFICE_PERSON, OFFICE_UNKNOWN, OFFICE_OUTSIDE = 255, 170, 85
+
+# Set, cases, frames, what the scenes are like; all from held-out people and rooms.
+COMPOSITES = (
+    ("composites-aligned", 60, 1, SceneOptions(posters=0, empty=0, aligned=1, wrong_room=0)),
+    ("composites-moved", 60, 1, SceneOptions(posters=0, empty=0, aligned=0, wrong_room=0)),
+    ("posters", 80, 1, SceneOptions(posters=1, empty=0, aligned=0.5, wrong_room=0)),
+    ("empty", 40, 1, SceneOptions(posters=0.5, empty=1, wrong_room=0)),
+    ("clips", 12, 16, SceneOptions(posters=0.2, empty=0, second_person=0, clips=1, wrong_room=0)),
+)
+
+
+def write_held_out(data: Path, cache: Path, folder: Path, progress: Callable[[str], None]) -> None:
+    """Write every set that is not there yet.
+
+    Args:
+        data: The folder of the archives.
+        cache: The packed pictures.
+        folder: Where the sets go.
+        progress: Told a line per set.
+
+    Raises:
+        DataError: An archive or a store is missing or damaged.
+    """
+    for name, cases in _sets(data, cache):
+        if (folder / name).is_dir():
+            continue
+        count = 0
+        for case, scene, valid in cases:
+            _write(folder / f"{name}.part" / case, scene, valid)
+            count += 1
+        (folder / f"{name}.part").rename(folder / name)
+        progress(f"{name}: {count} cases")
+
+
+def _sets(data: Path, cache: Path) -> Iterator[tuple[str, Cases]]:
+    yield "eg1800", _pictures(data / "portraits-test.tar")
+    yield "captured", _captured(data / "captured.tar")
+    yield "office", _office(data / "office.tar")
+    yield "stills", _stills(cache)
+    for index, (name, cases, frames, options) in enumerate(COMPOSITES):
+        yield name, _composites(open_maker(cache, Split.HELD_OUT, options), cases, frames, index)
+
+
+def _composites(maker: SceneMaker, cases: int, frames: int, index: int) -> Cases:
+    for case in range(cases):
+        rng = np.random.default_rng([SEED, index, case])
+        yield f"{case:03}", maker.composite(rng, SIZE, frames, SAMPLES), ()
+
+
+def _stills(cache: Path) -> Cases:
+    stills = open_maker(cache, Split.HELD_OUT, SceneOptions()).stores.stills
+    for index, entry in enumerate(stills.entries):
+        picture = stills[index]
+        yield entry.name.replace("/", "-"), _scene([picture[..., :3]], [picture[..., 3]], []), ()
+
+
+def _pictures(archive: Path) -> Cases:
+    for picture in read_archive(archive):
+        yield picture.name, _scene([picture.bgr], [_mask(picture)], []), ()
+
+
+def _captured(archive: Path) -> Cases:
+    for case, members in groupby(read_archive(archive), key=lambda picture: picture.name.split("/")[0]):
+        pictures = list(members)
+        samples = [picture.bgr for picture in pictures if picture.name.endswith("/sample0")]
+        frames = [picture for picture in pictures if not picture.name.endswith("/sample0")]
+        # Not a video: minutes lie between the pictures.
+        for picture in frames:
+            name = f"{case}-{picture.name.split('/')[1]}"
+            yield name, _scene([picture.bgr], [_mask(picture)], samples), ()
+
+
+def _office(archive: Path) -> Cases:
+    pictures = list(read_archive(archive))
+    plates = [picture.bgr for picture in pictures if picture.name.startswith("empty/")]
+    frames = [picture for picture in pictures if picture.name.startswith("frames/")]
+    truths = [_mask(picture) for picture in frames]
+    mattes = [np.where(truth == OFFICE_PERSON, 255, 0).astype(np.uint8) for truth in truths]
+    valid = [
+        np.where((truth == OFFICE_UNKNOWN) | (truth == OFFICE_OUTSIDE), 0, 255).astype(np.uint8)
+        for truth in truths
+    ]
+    step = max(1, len(plates) // OFFICE_SAMPLES)
+    yield (
+        "office",
+        _scene([picture.bgr for picture in frames], mattes, plates[::step][:OFFICE_SAMPLES]),
+        valid,
+    )
+
+
+def _mask(picture: Picture) -> UInt8:
+    assert picture.pha is not None
+    return picture.pha
+
+
+def _scene(frames: Sequence[UInt8], mattes: Sequence[UInt8], samples: Sequence[UInt8]) -> Scene:
+    height, width = frames[0].shape[:2]
+    plates = np.stack(samples) if samples else np.empty((0, height, width, 3), np.uint8)
+    return Scene(np.stack(frames), np.stack(mattes), plates)
+
+
+def _write(folder: Path, scene: Scene, valid: Sequence[UInt8]) -> None:
+    folder.mkdir(parents=True)
+    for index, (frame, pha) in enumerate(zip(scene.frames, scene.pha, strict=True)):
+        cv2.imwrite(str(folder / f"frame{index:03}.png"), frame)
+        cv2.imwrite(str(folder / f"frame{index:03}-pha.png"), pha)
+        if valid:
+            cv2.imwrite(str(folder / f"frame{index:03}-valid.png"), valid[index])
+    for index, sample in enumerate(scene.samples):
+        cv2.imwrite(str(folder / f"sample{index}.png"), sample)

@@ -1,0 +1,109 @@
+"""Measuring: every model on every set, with every number of samples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.evaluation import metrics
+from cleanplate.evaluation.matters import Matter
+from cleanplate.evaluation.sets import Case
+
+UInt8 = NDArray[np.uint8]
+Float = NDArray[np.float32]
+
+TRIMAP_WIDTHS = (2, 4, 8, 16)  # px, of the curve as in paper 003's figure 7
+SPEED_FRAMES = 60
+SMALLEST_PERSON = 0.002  # share of the picture; below, IoU says nothing and false foreground counts instead
+
+
+class Score(NamedTuple):
+    """How one frame came out.
+
+    Attributes:
+        case: `SET/CASE`.
+        frame: Its number.
+        values: Metric to value; `false` alone where the room is empty.
+    """
+
+    case: str
+    frame: int
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model on one set with one number of samples.
+
+    Attributes:
+        model: Its name.
+        set_name: The set's.
+        samples: How many were given.
+        scores: Of every frame.
+    """
+
+    model: str
+    set_name: str
+    samples: int
+    scores: tuple[Score, ...]
+
+    def mean(self, metric: str) -> float:
+        """Return the mean over the frames that have this metric; NaN if none has."""
+        values = [score.values[metric] for score in self.scores if metric in score.values]
+        return float(np.mean(values)) if values else float("nan")
+
+
+def measure(matter: Matter, cases: Sequence[Case], samples: int) -> Measured:
+    """Measure a model on a set, giving it up to `samples` background samples."""
+    scores: list[Score] = []
+    for case in cases:
+        matter.start(case.samples(samples))
+        preds, trues = [], []
+        for index, truth in enumerate(case.truths()):
+            pred = matter.matte(truth.frame)
+            scores.append(Score(case.name, index, frame_values(pred, truth.pha, truth.valid)))
+            if truth.valid is None:
+                preds.append(pred)
+                trues.append(truth.pha)
+        if len(preds) > 1:
+            temporal = metrics.dtssd(np.stack(preds), np.stack(trues))
+            scores[-1].values["dtssd"] = temporal
+    return Measured(matter.name, cases[0].name.split("/")[0], samples, tuple(scores))
+
+
+def frame_values(pred: Float, true: Float, valid: NDArray[np.bool_] | None) -> dict[str, float]:
+    """Return every metric of one frame."""
+    if float((true > metrics.THRESHOLD).mean()) < SMALLEST_PERSON:
+        return {"false": metrics.false_foreground(pred if valid is None else pred * valid)}
+    values = {
+        "iou": metrics.intersection_over_union(pred, true, valid),
+        "boundary": metrics.boundary_iou(pred, true, valid),
+        "dice": metrics.dice(pred, true, valid),
+        "mad": metrics.mad(pred, true, valid),
+        "mse": metrics.mse(pred, true, valid),
+    }
+    if valid is None:
+        values |= {"grad": metrics.grad(pred, true), "conn": metrics.conn(pred, true)}
+        values |= {f"trimap{width}": metrics.trimap_iou(pred, true, width) for width in TRIMAP_WIDTHS}
+    return values
+
+
+def milliseconds_together(
+    matters: Sequence[Matter], frame: UInt8, samples: Sequence[UInt8], frames: int = SPEED_FRAMES
+) -> list[float]:
+    """Return each model's median time per frame, all taking turns, so that other load hits all alike."""
+    for matter in matters:
+        matter.start(samples)
+        matter.matte(frame)
+    times: list[list[float]] = [[] for _ in matters]
+    for _ in range(frames):
+        for matter, taken in zip(matters, times, strict=True):
+            begin = time.perf_counter()
+            matter.matte(frame)
+            taken.append(time.perf_counter() - begin)
+    return [1000 * float(np.median(taken)) for taken in times]

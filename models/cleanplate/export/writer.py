@@ -1,0 +1,240 @@
+"""Writing a network as ONNX with its model card, and the check that both compute the same.
+
+ExportError
+├── CheckpointError    the checkpoint cannot be used
+└── MismatchError      ONNX Runtime computes something else than torch
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from cleanplate.export.graphs import (
+    FRAME_INPUTS,
+    FRAME_OUTPUTS,
+    STATE_NAMES,
+    FrameGraph,
+    SampleGraph,
+    example_inputs,
+)
+from cleanplate.nets.cleanplate import MULTIPLE, CleanPlateNet, SampleFeatures
+
+OPSET = 17
+TOLERANCE = 1e-4
+CHECKED_SIZES = ((256, 144), (208, 160))  # width, height
+CHECKED_SAMPLES = (1, 3)
+MAX_SAMPLES = 16
+STRIDES = {"bgr_4": 4, "bgr_8": 8, "bgr_16": 16}
+STATE_STRIDES = (16, 8)
+
+
+class ExportError(Exception):
+    """The network cannot be exported."""
+
+
+class CheckpointError(ExportError):
+    """The checkpoint is missing or does not fit the network."""
+
+
+class MismatchError(ExportError):
+    """The exported graph computes something else than the network."""
+
+
+@dataclass(frozen=True)
+class CardText:
+    """What a model card says beyond the graphs.
+
+    Attributes:
+        name: How users choose the model; also the file's name.
+        title: One line for lists.
+        role: `fast`, `quality` or None.
+        licence: Of the weights.
+        command: That trained it.
+        data: Name and licence of each data set.
+        quality: Set, metric and value as measured on the shipped graph.
+        area: Width times height of the frames it was made for, in pixels.
+    """
+
+    name: str
+    title: str
+    role: str | None
+    licence: str
+    command: str
+    data: tuple[dict[str, str], ...]
+    area: int
+    quality: tuple[dict[str, Any], ...] = field(default=())
+
+
+def load_network(checkpoint: Path, network: dict[str, Any]) -> CleanPlateNet:
+    """Load the network of a training checkpoint, strictly.
+
+    Args:
+        checkpoint: As `cleanplate.training` wrote it.
+        network: The arguments of `CleanPlateNet` that it was trained with.
+
+    Raises:
+        CheckpointError: It is missing or does not fit.
+    """
+    if not checkpoint.is_file():
+        raise CheckpointError(
+            f"{checkpoint} does not exist: name a checkpoint (`last.ckpt`) of a training run"
+        )
+    states = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
+    net = CleanPlateNet(**network)
+    try:
+        net.load_state_dict({name.removeprefix("net."): value for name, value in states.items()})
+    except RuntimeError as error:
+        raise CheckpointError(f"{checkpoint} does not fit the network: {error}") from error
+    return net.eval()
+
+
+def export_network(net: CleanPlateNet, folder: Path, text: CardText) -> Path:
+    """Write `NAME.onnx`, `NAME-samples.onnx` and `NAME.json` into a folder; return the card's path.
+
+    Nothing is written unless both graphs compute what torch computes, at every size of `CHECKED_SIZES`.
+
+    Raises:
+        MismatchError: A graph differs by more than `TOLERANCE`.
+    """
+    net = net.eval()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        frame, samples = Path(temporary, "frame.onnx"), Path(temporary, "samples.onnx")
+        write_graphs(net, frame, samples)
+        check_graphs(net, frame, samples)
+        card = _card(net, text, frame, samples)
+        written = Path(temporary, "card.json")
+        written.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        os.replace(frame, folder / f"{text.name}.onnx")  # noqa: PTH105  # the name says that it is atomic
+        os.replace(samples, folder / f"{text.name}-samples.onnx")  # noqa: PTH105
+        os.replace(written, folder / f"{text.name}.json")  # noqa: PTH105
+    return folder / f"{text.name}.json"
+
+
+def write_graphs(net: CleanPlateNet, frame: Path, samples: Path) -> None:
+    """Write the frame graph and the sample encoder, of dynamic size."""
+    width, height = CHECKED_SIZES[0]
+    inputs = example_inputs(net, width, height, 2)
+    # The card's dimension names, such as H/4, are no identifiers of the exporter: these stand for them.
+    axes: dict[str, dict[int, str]] = {name: {0: "N", 3: f"H{s}", 4: f"W{s}"} for name, s in STRIDES.items()}
+    axes |= {"bgr_global": {0: "N"}, "src": {2: "H", 3: "W"}, "pha": {2: "H", 3: "W"}}
+    for names, stride in zip(STATE_NAMES, STATE_STRIDES, strict=True):
+        axes |= {name: {2: f"H{stride}", 3: f"W{stride}"} for name in names}
+    _write(
+        FrameGraph(net),
+        tuple(inputs[name] for name in FRAME_INPUTS),
+        frame,
+        FRAME_INPUTS,
+        FRAME_OUTPUTS,
+        axes,
+    )
+    axes["bgr"] = {0: "N", 2: "H", 3: "W"}
+    pictures = torch.rand(2, 3, height, width)
+    _write(SampleGraph(net), (pictures,), samples, ("bgr",), SampleFeatures._fields, axes)
+
+
+def check_graphs(net: CleanPlateNet, frame: Path, samples: Path) -> float:
+    """Return the largest difference between torch and ONNX Runtime over sizes and sample counts.
+
+    Raises:
+        MismatchError: It is above `TOLERANCE`.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    worst = 0.0
+    for path, module in ((frame, FrameGraph(net).eval()), (samples, SampleGraph(net).eval())):
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        names = [value.name for value in session.get_inputs()]
+        for width, height in CHECKED_SIZES:
+            for count in CHECKED_SAMPLES:
+                inputs = example_inputs(net, width, height, count) | {
+                    "bgr": torch.rand(count, 3, height, width)
+                }
+                given = {name: inputs[name] for name in names}
+                with torch.no_grad():
+                    expected = module(*given.values())
+                found = session.run(None, {name: value.numpy() for name, value in given.items()})
+                difference = max(
+                    float(np.abs(a - b.numpy()).max()) for a, b in zip(found, expected, strict=True)
+                )
+                worst = max(worst, difference)
+                if not difference <= TOLERANCE:
+                    raise MismatchError(
+                        f"{path.stem} graph at {width}x{height} with {count} samples differs by "
+                        f"{difference:.2g} from torch (allowed {TOLERANCE:g}): do not ship it"
+                    )
+    return worst
+
+
+def _write(
+    module: nn.Module,
+    inputs: tuple[Tensor, ...],
+    path: Path,
+    input_names: tuple[str, ...],
+    output_names: tuple[str, ...],
+    axes: dict[str, dict[int, str]],
+) -> None:
+    known = {*input_names, *output_names}
+    torch.onnx.export(
+        module.eval(),  # the exporter puts back the mode it found
+        inputs,
+        str(path),
+        input_names=list(input_names),
+        output_names=list(output_names),
+        dynamic_axes={name: axis for name, axis in axes.items() if name in known},
+        opset_version=OPSET,
+        dynamo=False,
+    )
+
+
+def _card(net: CleanPlateNet, text: CardText, frame: Path, samples: Path) -> dict[str, Any]:
+    features = net_features(net)
+    states = [
+        {"input": given, "output": made, "shape": [1, memory.channels, f"H/{stride}", f"W/{stride}"]}
+        for (given, made), memory, stride in zip(STATE_NAMES, net.memories(), STATE_STRIDES, strict=True)
+    ]
+    return {
+        "schema": 1,
+        "name": text.name,
+        "title": text.title,
+        "role": text.role,
+        "graph": {"file": f"{text.name}.onnx", "sha256": _sha256(frame)},
+        "encoder": {"file": f"{text.name}-samples.onnx", "sha256": _sha256(samples)},
+        "input": {"area": text.area, "multiple": MULTIPLE},
+        "max_samples": MAX_SAMPLES,
+        "ranges": {"src": [0, 1], "bgr": [0, 1], "pha": [0, 1]},
+        "features": features,
+        "states": states,
+        "foreground": False,
+        "licence": text.licence,
+        "training": {"command": text.command, "data": list(text.data)},
+        "quality": list(text.quality),
+    }
+
+
+def net_features(net: CleanPlateNet) -> list[dict[str, Any]]:
+    """Return name and shape of the sample features, as the card has them."""
+    width, height = CHECKED_SIZES[0]
+    inputs = example_inputs(net, width, height, 1)
+    listed: list[dict[str, Any]] = []
+    for name in SampleFeatures._fields:
+        shape: list[int | str] = ["N", *inputs[name].shape[1:]]
+        if name in STRIDES:
+            shape[-2:] = [f"H/{STRIDES[name]}", f"W/{STRIDES[name]}"]
+        listed.append({"name": name, "shape": shape})
+    return listed
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
