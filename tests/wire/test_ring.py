@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -95,6 +95,26 @@ def test_a_slot_that_is_being_written_is_not_read(sides: Sides) -> None:
 
     assert newest(worker_side.frames).sequence == protocol.SLOTS
     assert worker_side.frames.newest(after=protocol.SLOTS) is None
+
+
+class ChangingWords:
+    """A segment whose sequences change between any two reads, as under a fast writer."""
+
+    def __init__(self, *reads: int) -> None:
+        self._reads = iter(reads)
+
+    def __getitem__(self, word: int) -> int:
+        return next(self._reads, 0)
+
+
+def test_a_sequence_is_looked_at_once() -> None:
+    buffer = memoryview(bytearray(protocol.SEGMENT_BYTES))
+    Channel.format(buffer).frames.begin()
+    protocol.SLOT_INFO.pack_into(buffer, protocol.FRAMES_OFFSET + 8, *FRAME[:-1], *FRAME.gain)
+    words = ChangingWords(5, 0, 0, 0, 0)  # the writer begins after the first look at the first slot
+    ring = Ring(buffer, cast(memoryview, words), protocol.FRAMES_OFFSET, protocol.FRAME_SLOT_BYTES, 4)
+
+    assert ring.newest(after=0) is None
 
 
 def test_a_copy_is_torn_once_the_writer_comes_back_to_its_slot(sides: Sides) -> None:

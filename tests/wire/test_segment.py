@@ -54,7 +54,6 @@ def test_the_address_is_that_of_the_buffer(segment: Segment) -> None:
 
 
 def test_only_the_user_can_read_it(shm: Path) -> None:
-    assert sys.platform != "win32"
     former = os.umask(0)
     try:
         segment = Segment.create()
@@ -63,7 +62,8 @@ def test_only_the_user_can_read_it(shm: Path) -> None:
     status = Path(segment.name).stat()
 
     assert stat.S_IMODE(status.st_mode) == 0o600
-    assert status.st_blocks * 512 >= protocol.SEGMENT_BYTES  # its room is reserved, so no bus error later
+    if sys.platform != "win32":  # where there is no such field
+        assert status.st_blocks * 512 >= protocol.SEGMENT_BYTES  # its room is reserved: no bus error later
     segment.close()
     segment.unlink()
     assert list(shm.iterdir()) == []

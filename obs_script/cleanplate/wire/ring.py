@@ -2,6 +2,8 @@
 
 What comes out of the buffer is hostile. Reader methods (`Ring.newest`, `Ring.still`, `Block.read`, the
 counters) return None or False for whatever they cannot trust; they never raise and never leave the buffer.
+
+A ring or a block may be used by any thread, but by one at a time.
 """
 
 import json
@@ -60,7 +62,7 @@ class Picture(NamedTuple):
 class _Fence:
     """A memory barrier: for other processes too, what a thread did before the call comes before what follows.
 
-    See "Memory ordering" in `protocol`. Each object serves one thread at a time.
+    See "Memory ordering" in `protocol`.
     """
 
     def __init__(self) -> None:
@@ -151,11 +153,10 @@ class Ring:
         Returns:
             The picture with the highest sequence above `after`, its header checked; None where there is none.
         """
-        words = self._words
         found = [
-            (words[start >> 3], start)
+            (sequence, start)
             for start in self._starts
-            if after < words[start >> 3] <= protocol.MAX_SEQUENCE
+            if after < (sequence := self._words[start >> 3]) <= protocol.MAX_SEQUENCE
         ]
         if not found:
             return None
