@@ -236,18 +236,26 @@ def _is_python_39(python: str) -> bool:
     return answer.stdout.strip() == "True"
 
 
-def test_wheel_holds_the_three_packages_and_nothing_else(tmp_path: Path) -> None:
+def test_wheel_holds_the_three_packages_and_what_the_installer_places(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
-    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *SOURCE_ROOTS]
-    ours = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\n")
-    expected = {
+        entries = {name for name in archive.namelist() if ".dist-info/" not in name}
+    packed = {name for name in entries if not name.startswith(f"{NAMESPACE}-")}
+    shared = {name.partition(f".data/data/share/{NAMESPACE}/")[2] for name in entries - packed}
+    assert packed == {
         name.partition("/")[2]
-        for name in ours
-        if name.partition("/")[2].startswith(f"{NAMESPACE}/") and (ROOT / name).exists()
+        for name in _our_files(*SOURCE_ROOTS)
+        if name.partition("/")[2].startswith(f"{NAMESPACE}/")
     }
-    assert packed == expected
+    assert shared == {
+        name.removeprefix("models/") for name in _our_files("installer", "models/weights", "obs_script")
+    }
     assert f"{NAMESPACE}/__init__.py" not in packed
+
+
+def _our_files(*folders: str) -> list[str]:
+    listing = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *folders]
+    names = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\n")
+    return [name for name in names if name and (ROOT / name).exists()]

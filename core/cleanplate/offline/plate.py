@@ -47,7 +47,7 @@ def estimate_plate(pictures: Sequence[Picture], engine: Engine) -> Picture | Non
     if _sharpness(stack) < MIN_SHARPNESS:
         return None
     empty = np.ones(stack.shape[:3], bool) if engine.needs_samples else _empty(stack, engine)
-    seen: NDArray[np.bool_] = empty.any(axis=0)
+    seen: NDArray[np.bool_] = np.any(empty, axis=0)
     if 1 - seen.mean() > MAX_UNSEEN:
         return None
     plate = _median(stack, empty)

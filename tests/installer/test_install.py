@@ -1,0 +1,444 @@
+import json
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_user import FakeLinux, FakeMac, FakeWindows, User, install
+
+from cleanplate.wire import paths
+
+OURS = "cleanplate_filter.py"
+
+
+def scripts(path: Path) -> list[str]:
+    collection = json.loads(path.read_text(encoding="utf-8"))
+    return [entry["path"] for entry in collection["modules"]["scripts-tool"]]
+
+
+def test_an_empty_home(any_home: Path) -> None:
+    user = User(FakeLinux(any_home))
+    said = user.install()
+    for number in range(1, 8):
+        assert f"[{number}/7]" in said
+    assert "Capture background" in said
+    assert (user.folders.script / OURS).is_file()
+    assert (user.folders.models / "net.onnx").is_file()
+    assert user.folders.environment == any_home / ".local/share/cleanplate/env"
+
+
+def test_the_filter_finds_what_was_installed(any_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    user = User(FakeLinux(any_home))
+    user.install()
+    monkeypatch.setenv("HOME", str(any_home))
+    for variable in ("XDG_CONFIG_HOME", "CLEANPLATE_PYTHON"):
+        monkeypatch.delenv(variable, raising=False)
+    record = paths.read_install_record()
+    assert paths.worker_python() == str(user.folders.environment / "bin" / "python")
+    assert record.models == [str(user.folders.models)]
+    assert record.version == user.source.version
+
+
+def test_a_second_time_changes_nothing(user: User) -> None:
+    collection = user.add_collection()
+    user.install()
+    before = user.files()
+    said = user.install()
+    assert user.files() == before
+    assert said.count("up to date") == 2
+    assert "there already" in said
+    assert len(scripts(collection)) == 1
+
+
+def test_a_changed_source_is_installed_anew(user: User, tmp_path: Path) -> None:
+    wheel = tmp_path / "cleanplate-0.2.0-py3-none-any.whl"
+    user.install()
+    first = (user.folders.script / OURS).read_text()
+    write_wheel(wheel)
+    user.source = install.find_source(tmp_path)
+    assert user.source.version == "0.2.0"
+    said = user.install()
+    assert "up to date" not in said
+    assert (user.folders.script / OURS).read_text() != first
+    assert json.loads(user.folders.record_file.read_text())["version"] == "0.2.0"
+    assert not list(user.folders.data.glob("*.former"))
+
+
+@pytest.mark.parametrize("options", [{"upgrade": True}, {"provider": "cuda"}])
+def test_what_was_asked_for_is_made_anew(user: User, options: dict[str, Any]) -> None:
+    user.install()
+    (user.folders.environment / "old").write_text("")
+    user.install(**options)
+    assert not (user.folders.environment / "old").exists()
+
+
+def test_a_damaged_environment_is_made_anew(user: User) -> None:
+    user.install()
+    (user.folders.environment / "old").write_text("")
+    question = user.system.run
+
+    def broken_once(command: Any, timeout: Any = None) -> Any:
+        if "import av" in " ".join(command):
+            user.system.run = question
+            user.system.broken_import, text = "", "No module named av"
+            return install.subprocess.CompletedProcess(command, 1, "", text)
+        return question(command, timeout)
+
+    user.system.run = broken_once
+    user.install()
+    assert not (user.folders.environment / "old").exists()
+
+
+def write_wheel(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name in ("requirements.txt", "requirements-cpu.txt"):
+            wheel.writestr(f"cleanplate-0.2.0.data/data/share/cleanplate/installer/{name}", f"# {name}")
+
+
+def test_a_wheel_beside_the_installer_is_enough(user: User, tmp_path: Path) -> None:
+    write_wheel(tmp_path / "cleanplate-0.10.0-py3-none-any.whl")
+    write_wheel(tmp_path / "cleanplate-0.9.0-py3-none-any.whl")
+    user.source = install.find_source(tmp_path)
+    assert user.source.version == "0.10.0"
+    user.install()
+    pip = [command for command in user.system.commands if "pip" in command]
+    assert pip[0][-2] == "-r"
+    assert pip[0][-1].endswith("requirements-cpu.txt")
+    assert pip[1][-2:] == ["--no-deps", str(user.source.path)]
+
+
+def test_without_anything_to_install(tmp_path: Path) -> None:
+    with pytest.raises(install.InstallError, match="Download the project again"):
+        install.find_source(tmp_path)
+
+
+def test_offline_uses_no_network(user: User, tmp_path: Path) -> None:
+    user.install(offline=tmp_path / "wheels")
+    for command in (command for command in user.system.commands if "pip" in command):
+        assert command[-3:] == ["--no-index", "--find-links", str(tmp_path / "wheels")]
+
+
+def test_a_dry_run_writes_nothing(user: User) -> None:
+    user.add_collection()
+    before = user.files()
+    said = user.install(dry_run=True)
+    assert user.files() == before
+    assert str(user.folders.environment) in said
+    assert not any("pip" in command for command in user.system.commands)
+
+
+# Failures
+
+
+def test_a_failing_pip_is_undone_and_explained(user: User) -> None:
+    user.add_collection()
+    before = user.files()
+    user.system.pip_output = (
+        "Collecting numpy\nERROR: Could not find a version\nERROR: No matching distribution"
+    )
+    with pytest.raises(install.InstallError) as caught:
+        user.install()
+    assert "Could not install packages: pip failed" in str(caught.value)
+    assert "No matching distribution" in str(caught.value)
+    assert "as it was before" in str(caught.value)
+    assert user.files() == before
+    assert not user.folders.data.exists()
+
+
+def test_a_failing_upgrade_leaves_the_former_installation(user: User) -> None:
+    user.add_collection()
+    user.install()
+    before = user.files()
+    user.system.pip_output = "ERROR: no network"
+    with pytest.raises(install.InstallError):
+        user.install(upgrade=True)
+    assert user.files() == before
+
+
+def test_packages_that_do_not_work_are_undone(user: User) -> None:
+    user.system.broken_import = "Traceback\nImportError: libGL.so.1: cannot open shared object file"
+    with pytest.raises(install.InstallError, match=r"ImportError: libGL\.so\.1"):
+        user.install()
+    assert user.files() == {}
+
+
+def test_a_killed_upgrade_is_mended(user: User) -> None:
+    user.install()
+    environment = user.folders.environment
+    environment.rename(environment.with_name("env.former"))
+    environment.mkdir()
+    (environment / "half").write_text("")
+    user.install()
+    assert not (environment / "half").exists()
+    assert not environment.with_name("env.former").exists()
+
+
+def test_interrupting_is_undone(user: User) -> None:
+    def interrupt(_environment: Path) -> None:
+        raise KeyboardInterrupt
+
+    user.system.pip_hook = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        user.install()
+    assert user.files() == {}
+
+
+def test_too_little_disk_space_is_told_before(user: User) -> None:
+    user.system.free_bytes = lambda _folder: 100_000_000
+    with pytest.raises(install.InstallError, match=r"needs 1 GiB of disk space and has 0\.1"):
+        user.install()
+    assert user.files() == {}
+
+
+def test_a_disk_that_fills_up_is_undone(small_disk: Path) -> None:
+    user = User(FakeLinux(small_disk))
+    user.system.free_bytes = lambda _folder: 1 << 40
+    collection = user.add_collection()
+    before = user.files()
+
+    def fill(environment: Path) -> None:
+        with (environment / "share" / "large").open("wb") as file:
+            file.write(bytes(30_000))
+        (environment / "share" / "cleanplate" / "obs_script" / "also large").write_bytes(bytes(20_000))
+
+    user.system.pip_hook = fill
+    with pytest.raises(install.InstallError, match=r"No space left .* Make room"):
+        user.install()
+    assert user.files() == before
+    assert scripts(collection) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("3.10 True venv", r"needs Python 3\.11, 3\.12 or 3\.13"),
+        ("3.14 True venv", r"needs Python 3\.11, 3\.12 or 3\.13"),
+        ("3.12 False venv", "64 bit"),
+        ("3.12 True", r"sudo apt-get install python3\.12-venv"),
+        ("", "needs Python"),
+    ],
+)
+def test_an_unfit_python_is_explained(user: User, answer: str, message: str) -> None:
+    user.system.python_version = answer
+    with pytest.raises(install.InstallError, match=message):
+        user.install()
+    assert user.files() == {}
+
+
+def test_an_old_obs_is_refused(user: User) -> None:
+    user.system.find_obs = lambda: install.Obs((27, 2, 4), "/usr/bin/obs")
+    with pytest.raises(install.InstallError, match=r"OBS 27\.2\.4 is too old"):
+        user.install()
+
+
+def test_without_obs_it_says_how_to_get_it(user: User) -> None:
+    user.system.find_obs = lambda: None
+    assert "OBS Studio was not found. Install" in user.install()
+
+
+def test_a_flatpak_alone_is_refused(user: User) -> None:
+    user.system.find_obs = lambda: None
+    user.system.packaged_obs = lambda: "OBS is installed as a Flatpak."
+    with pytest.raises(install.InstallError, match="Flatpak"):
+        user.install()
+
+
+def test_the_users_flatpak_is_seen(user: User) -> None:
+    (user.system.home / ".var/app/com.obsproject.Studio").mkdir(parents=True)
+    assert "Flatpak" in install.Linux.packaged_obs(user.system)
+
+
+# Scene collections
+
+
+def test_the_script_is_added_to_every_collection(user: User) -> None:
+    other = [{"path": "/somewhere/other.py", "settings": {"a": 1}}]
+    first, second = user.add_collection("One"), user.add_collection("Zwei – zwei", other)  # noqa: RUF001
+    before = first.read_bytes()
+    user.install()
+    wanted = str(user.folders.script / OURS)
+    assert scripts(first) == [wanted]
+    assert scripts(second) == ["/somewhere/other.py", wanted]
+    changed, original = json.loads(first.read_text(encoding="utf-8")), json.loads(before)
+    changed["modules"]["scripts-tool"] = []
+    assert changed == original
+    assert first.with_name("One.json.before-cleanplate").read_bytes() == before
+
+
+def test_a_moved_script_is_followed_with_its_settings(user: User) -> None:
+    collection = user.add_collection(scripts=[{"path": f"C:\\old\\{OURS}", "settings": {"a": 1}}])
+    user.install()
+    entries = json.loads(collection.read_text(encoding="utf-8"))["modules"]["scripts-tool"]
+    assert entries == [{"path": str(user.folders.script / OURS), "settings": {"a": 1}}]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"modules": 3}', '{"modules": {"scripts-tool": 3}}', "\0"]
+)
+def test_a_broken_collection_is_left_alone(user: User, content: str) -> None:
+    broken, good = user.add_collection("broken"), user.add_collection("good")
+    broken.write_text(content)
+    said = user.install()
+    assert "broken.json is damaged" in said
+    assert broken.read_text() == content
+    assert len(scripts(good)) == 1
+
+
+def test_a_collection_without_scripts_gets_one(user: User) -> None:
+    collection = user.add_collection()
+    collection.write_text('{"name": "new"}')
+    user.install()
+    assert len(scripts(collection)) == 1
+
+
+def test_a_running_obs_keeps_its_collections(user: User) -> None:
+    collection = user.add_collection()
+    user.system.obs_runs = True
+    said = user.install()
+    assert "OBS is running: close it" in said
+    assert scripts(collection) == []
+    user.system.obs_runs = False
+    user.install()
+    assert len(scripts(collection)) == 1
+
+
+def test_a_running_obs_keeps_its_environment(user: User) -> None:
+    user.install()
+    before = user.files()
+    user.system.obs_runs = True
+    with pytest.raises(install.InstallError, match="OBS is running"):
+        user.install(upgrade=True)
+    assert user.files() == before
+
+
+def test_without_a_collection_it_says_what_to_do(user: User) -> None:
+    assert "start it once" in user.install()
+
+
+# Removing
+
+
+def test_uninstalling_leaves_nothing_behind(user: User) -> None:
+    collection = user.add_collection()
+    before = user.files()
+    user.install()
+    user.folders.logs.mkdir(parents=True)
+    (user.folders.logs / "worker.log").write_text("")
+    said = user.uninstall()
+    assert user.files() == before
+    assert scripts(collection) == []
+    assert "captured backgrounds stay" in said
+
+
+def test_captured_backgrounds_stay_unless_purged(user: User) -> None:
+    collection = user.add_collection()
+    user.install()
+    sample = user.folders.obs / "plugin_config" / "cleanplate" / "samples" / "a" / "0.png"
+    sample.parent.mkdir(parents=True)
+    sample.write_text("a sample")
+    user.uninstall()
+    assert sample.is_file()
+    user.uninstall(purge=True)
+    assert not sample.exists()
+    filters = json.loads(collection.read_text(encoding="utf-8"))["sources"][0]["filters"]
+    assert [entry["id"] for entry in filters] == ["crop_filter"]
+
+
+def test_uninstalling_twice_is_no_error(user: User) -> None:
+    user.install()
+    user.uninstall()
+    before = user.files()
+    user.uninstall()
+    assert user.files() == before
+
+
+def test_a_dry_uninstall_removes_nothing(user: User) -> None:
+    user.add_collection()
+    user.install()
+    before = user.files()
+    assert str(user.folders.data) in user.uninstall(dry_run=True)
+    assert user.files() == before
+
+
+def test_a_running_obs_is_not_pulled_from_under(user: User) -> None:
+    user.install()
+    user.system.obs_runs = True
+    with pytest.raises(install.InstallError, match="Close it"):
+        user.uninstall()
+    assert (user.folders.script / OURS).is_file()
+
+
+# Which ONNX Runtime
+
+
+@pytest.mark.parametrize(
+    ("system", "driver", "provider"),
+    [
+        (FakeLinux, "", "cpu"),
+        (FakeLinux, "580.65.06\n", "cuda"),
+        (FakeLinux, "535.183.01\n", "cpu"),
+        (FakeWindows, "", "directml"),
+        (FakeWindows, "591.1\n", "cuda"),
+        (FakeWindows, "512.15\n", "directml"),
+        (FakeMac, "", "cpu"),
+    ],
+)
+def test_the_provider_follows_from_the_machine(
+    tmp_path: Path, system: Any, driver: str, provider: str
+) -> None:
+    fake = system(tmp_path)
+    if driver:
+        fake.answers["nvidia-smi"] = driver
+    assert fake.default_provider()[0] == provider
+
+
+def test_an_old_driver_is_told(tmp_path: Path) -> None:
+    fake = FakeLinux(tmp_path)
+    fake.answers["nvidia-smi"] = "535.183.01\n"
+    assert "update it to 580" in fake.default_provider()[1]
+
+
+@pytest.mark.parametrize("provider", ["cpu", "cuda", "directml"])
+def test_each_provider_has_requirements(user: User, tmp_path: Path, provider: str) -> None:
+    text = user.source.requirements(provider, tmp_path).read_text()
+    assert "-r requirements.txt" in text
+    assert text.count("onnxruntime") == 1
+
+
+# The real programs of this machine
+
+
+def test_programs_that_are_missing_or_slow_do_no_harm() -> None:
+    system = install.Linux()
+    assert system.run(["no-such-program"]).returncode == 127
+    assert system.run([sys.executable, "-c", "import time; time.sleep(9)"], 0.1).returncode == 127
+
+
+def test_another_obs_settings_folder_does_not_count_as_running(tmp_path: Path) -> None:
+    assert not install.Linux({"HOME": str(tmp_path)}).obs_is_running()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_an_obs_of_this_user_counts_as_running(tmp_path: Path) -> None:
+    program = tmp_path / "obs"
+    program.symlink_to("/bin/sleep")
+    process = install.subprocess.Popen([str(program), "30"], env={"HOME": str(tmp_path)})
+    try:
+        deadline = time.monotonic() + 5  # the kernel fills in the environment a moment after the start
+        while not install.Linux({"HOME": str(tmp_path)}).obs_is_running():
+            assert time.monotonic() < deadline
+        assert not install.Linux({"HOME": str(tmp_path / "other")}).obs_is_running()
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--purge"], ["--camera"], ["--offline", "/no/such"], ["--provider", "abacus"]]
+)
+def test_a_wrong_command_line(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        install.parse_arguments(arguments)
+    assert caught.value.code == 2
