@@ -266,8 +266,7 @@ def test_a_stopped_worker_goes_on_when_it_is_continued(running: Filter) -> None:
     assert running.channel.heartbeat_ns == heartbeat
 
     psutil.Process(running.process.pid).resume()
-    info, _ = running.wait_for(running.matte)
-    assert info.frame_id == running.frame_id
+    running.wait_for(lambda: (matte := running.matte()) and matte[0].frame_id == running.frame_id)
     assert running.channel.frames_dropped >= 18
 
 
