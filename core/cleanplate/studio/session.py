@@ -197,6 +197,10 @@ class ObsSession:
         """Whether OBS has not ended."""
         return self._process.poll() is None
 
+    def windows(self) -> list[str]:
+        """Titles of OBS' windows."""
+        return list(self._display.windows().values())
+
     def screenshot(self, source: str, width: int | None = None, height: int | None = None) -> Image:
         """Render a source or scene by itself.
 
@@ -250,7 +254,7 @@ class ObsSession:
         """Record while the block runs; the file is complete afterwards."""
         recording = Recording()
         self.client.start_record()
-        wait_for(self._recorded_milliseconds, "the recording to start")
+        wait_for(self.recorded_seconds, "the recording to start")
         yield recording
         recording.path = self.stop_recording()
 
@@ -263,10 +267,15 @@ class ObsSession:
     def wait_until_recorded(self, seconds: float) -> None:
         """Wait until the running recording is at least so long."""
         wait_for(
-            lambda: self._recorded_milliseconds() >= seconds * 1000,
+            lambda: self.recorded_seconds() >= seconds,
             f"{seconds} s of recording",
             60 + 4 * seconds,
         )
+
+    def recorded_seconds(self) -> float:
+        """Length of the running recording, 0 where none runs."""
+        status = self.client.get_record_status()
+        return status.output_duration / 1000 if status.output_active else 0.0
 
     def stop_recording(self) -> Path:
         """End a recording; the finished file."""
@@ -330,10 +339,6 @@ class ObsSession:
 
     def _main_windows(self) -> list[str]:
         return [window for window, title in self._display.windows().items() if _MAIN_WINDOW.match(title)]
-
-    def _recorded_milliseconds(self) -> float:
-        status = self.client.get_record_status()
-        return float(status.output_duration) if status.output_active else 0.0
 
     def _descendants(self) -> list[psutil.Process]:
         found = []

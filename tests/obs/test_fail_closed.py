@@ -1,0 +1,142 @@
+"""Whatever fails, no recorded frame shows the raw camera picture."""
+
+import secrets
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import CloseCleanly, StartObs
+from filtered_camera import (
+    CAMERA,
+    COLOR_BGR,
+    add_filtered_camera,
+    capture_then_enter,
+    configure,
+    is_flat,
+    scripts,
+    wait_for_figure,
+)
+
+from cleanplate.studio.config import SCENE
+from cleanplate.studio.scene import Clip, empty_clip, raw_frames, shows_marker
+from cleanplate.studio.session import ObsSession
+from cleanplate.studio.waiting import wait_for
+
+KILLS = 10
+GARBAGE_SECONDS = 2.0
+
+
+@pytest.mark.slow
+def test_worker_killed_hung_and_lying(
+    start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip, person: Clip
+) -> None:
+    obs = start_obs(scripts=scripts())
+    add_filtered_camera(obs, empty_room)
+    capture_then_enter(obs, person)
+    with obs.recording() as recording:
+        for _ in range(KILLS):
+            _worker(obs).kill()
+            wait_for_cover(obs)
+            wait_for(obs.workers, "another worker")
+        wait_for_figure(obs)
+
+        hung = _worker(obs)
+        hung.suspend()
+        wait_for_cover(obs)
+        wait_for(lambda: not hung.is_running(), "the hung worker to be replaced")
+        wait_for_figure(obs)
+
+        _scribble(_segment(_worker(obs)))
+    assert raw_frames(recording.path) == []
+    assert obs.running()
+    close_cleanly(obs)
+
+
+def test_killed_obs_leaves_no_worker(start_obs: StartObs, empty_room: Clip) -> None:
+    obs = start_obs(scripts=scripts())
+    add_filtered_camera(obs, empty_room)
+    wait_for(obs.workers, "the worker")
+    assert obs.kill().orphans == []
+
+
+def test_nothing_to_work_with(start_obs: StartObs, close_cleanly: CloseCleanly, person: Clip) -> None:
+    obs = start_obs(scripts=scripts(), environment={"CLEANPLATE_PYTHON": "/nonexistent/python"})
+    add_filtered_camera(obs, person)
+    with obs.recording() as recording:
+        wait_for_cover(obs)
+        for settings in (
+            {"background": "image", "image_path": "/nonexistent/picture.png"},
+            {"background": "transparent"},
+            {"background": "blur"},
+            {"background": "plate_blur"},
+            {"background": "color", "cover": "blur"},
+            {"view": "matte"},
+            {"view": "difference"},
+            {"view": "sample"},
+            {"view": "composite", "mode": "latency"},
+            {"model": "no-such-model"},
+        ):
+            configure(obs, **settings)
+            obs.wait_until_recorded(obs.recorded_seconds() + 0.4)
+            assert not shows_marker(obs.screenshot(CAMERA)[..., :3]), settings
+    assert raw_frames(recording.path) == []
+    close_cleanly(obs)
+
+
+def test_missing_model(start_obs: StartObs, close_cleanly: CloseCleanly, person: Clip) -> None:
+    obs = start_obs(scripts=scripts())
+    add_filtered_camera(obs, person, model="no-such-model")
+    wait_for(obs.workers, "the worker")
+    path = obs.record(3)
+    assert is_flat(obs.screenshot(SCENE), COLOR_BGR)
+    assert raw_frames(path) == []
+    close_cleanly(obs)
+
+
+def test_resolution_changes_while_recording(
+    start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip, person: Clip, tmp_path: Path
+) -> None:
+    half = empty_clip(tmp_path / "half.avi", width=320, height=180)
+    large = empty_clip(tmp_path / "large.avi", width=960, height=540)
+    obs = start_obs(scripts=scripts())
+    add_filtered_camera(obs, empty_room)
+    capture_then_enter(obs, person)
+    with obs.recording() as recording:
+        for clip in (half, large, half, person):
+            obs.show_clip(CAMERA, clip.path)
+            _wait_for_width(obs, clip.frames[0].shape[1])
+            obs.wait_until_recorded(obs.recorded_seconds() + 1)
+        wait_for_figure(obs)
+    for scale in (0.5, 1.0, 1.5):
+        assert raw_frames(recording.path, scale) == []
+    close_cleanly(obs)
+
+
+def wait_for_cover(obs: ObsSession) -> None:
+    """Wait until nothing but the cover shows."""
+    wait_for(lambda: is_flat(obs.screenshot(SCENE), COLOR_BGR), "the cover")
+
+
+def _wait_for_width(obs: ObsSession, width: int) -> None:
+    wait_for(lambda: obs.wait_for_size(CAMERA)[0] == width, f"a picture {width} pixels wide")
+
+
+def _worker(obs: ObsSession) -> psutil.Process:
+    return wait_for(obs.workers, "a worker")[0]
+
+
+def _segment(worker: psutil.Process) -> Path:
+    command = worker.cmdline()
+    return Path(command[command.index("--segment") + 1])
+
+
+def _scribble(segment: Path) -> None:
+    """Write noise all over the shared memory, again and again, as a mad worker might."""
+    end = time.monotonic() + GARBAGE_SECONDS
+    with segment.open("r+b") as memory:
+        size = segment.stat().st_size
+        while time.monotonic() < end:
+            memory.seek(0)
+            memory.write(secrets.token_bytes(size))
+            memory.flush()
