@@ -22,7 +22,7 @@ from cleanplate.wire.ring import Channel
 FIRST_RETRY_SECONDS = 0.2
 LONGEST_RETRY_SECONDS = 15.0
 HEALTHY_SECONDS = 20.0  # a worker that ran so long starts the back-off anew
-STARTING_SECONDS = 60.0  # how long loading a network may take before the worker counts as hung
+STARTING_SECONDS = 300.0  # how long loading may take before the worker counts as hung: TensorRT takes minutes
 HANG_SECONDS = 5.0  # the same for a running worker, which beats every quarter of a second
 STOP_SECONDS = 1.5  # how long the worker may take to leave by itself
 
@@ -88,6 +88,8 @@ class WorkerProcess:
         self._pipe_lock = threading.Lock()
         self._status_sequence = 0
         self._started = 0.0
+        self._heartbeat = 0
+        self._heard = 0.0
         self._retry_at = 0.0
         self._retry_after = FIRST_RETRY_SECONDS
         self._ever_started = False
@@ -131,7 +133,10 @@ class WorkerProcess:
         update = self._channel.status.read(self._status_sequence)
         if update is not None:
             self._status_sequence, self.status = update
-        silent = now - max(self._started, self._channel.heartbeat_ns / 1e9)
+        heartbeat = self._channel.heartbeat_ns
+        if heartbeat != self._heartbeat:  # only that it changes: the worker's clock may be another than ours
+            self._heartbeat, self._heard = heartbeat, now
+        silent = now - self._heard
         limit = HANG_SECONDS if self.state in ("running", "error") else STARTING_SECONDS
         if silent > limit:
             self._process.kill()
@@ -171,7 +176,7 @@ class WorkerProcess:
             self._back_off(now, f"The worker cannot be started: {error}")
             return
         self._errors = errors
-        self._started = now
+        self._started = self._heard = now
         self.status = {}
         self.failure = ""
         assert self._process.stdin is not None
