@@ -79,8 +79,8 @@ def cut_out(picture: Picture) -> UInt8 | None:
         return None
     left, top, width, height = cv2.boundingRect((pha > 8).astype(np.uint8))
     region = np.s_[top : top + height, left : left + width]
+    inside = cv2.erode(pha, np.ones((EDGE_EROSION, EDGE_EROSION), np.uint8))[region]
     bgr, pha = bgr[region], pha[region]
-    inside = cv2.erode(pha, np.ones((EDGE_EROSION, EDGE_EROSION), np.uint8))
     colours = estimate_foreground_ml(bgr / 255.0, inside / 255.0)
     fgr = np.clip(colours * 255 + 0.5, 0, 255).astype(np.uint8)
     return np.dstack([fgr, pha])

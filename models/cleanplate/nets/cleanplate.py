@@ -118,8 +118,8 @@ class CleanPlateNet(nn.Module):
     def train_step(self, src: Tensor, bgr: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
         """Predict alpha of whole sequences, each with its own samples.
 
-        The encoder learns from the frames alone: without a backward pass through the samples a step takes two thirds
-        of the time. The matching's keys still learn from both.
+        The encoder learns from the frames alone: without a backward pass through the samples a step takes
+        two thirds of the time. The matching's keys still learn from both.
 
         Args:
             src: [N, T, 3, H, W], RGB, 0..1.

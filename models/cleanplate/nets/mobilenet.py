@@ -138,7 +138,7 @@ class MobileNetV2(nn.Module):
         return Pyramid(f2, f4, f8, f16, x)
 
     def freeze(self, blocks: int) -> None:
-        """Stop the stem and the first blocks from learning; their features at 1/2 and 1/4 cost the most time."""
+        """Stop the stem and the first blocks from learning: at 1/2 and 1/4 a step costs the most time."""
         for module in (self.stem, *self.blocks[:blocks]):
             module.requires_grad_(False)
 

@@ -34,7 +34,8 @@ class Config:
         network: Arguments of `CleanPlateNet`.
         warm_up: Steps of linearly growing learning rate.
         encoder_factor: The encoder learns this much slower; it starts from ImageNet.
-        frozen_blocks: If above 0, the encoder's stem and so many blocks stay as they are, and all its batch norms use
+        frozen_blocks: If above 0, the encoder's stem and so many blocks stay as they are, and all its batch
+            norms use
             their running statistics.
         start_from: A checkpoint whose weights start this run, or "" for ImageNet.
         validate_every: Steps between validations and checkpoints.

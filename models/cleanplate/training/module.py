@@ -35,7 +35,7 @@ class MattingModule(pl.LightningModule):
         """Start the encoder from ImageNet."""
         self.net.encoder.load_imagenet(arrays)
 
-    def train(self, mode: bool = True) -> Self:  # noqa: FBT001, FBT002  # torch's signature
+    def train(self, mode: bool = True) -> Self:  # torch's signature
         """Switch to training, but leave a frozen encoder's batch norms alone."""
         super().train(mode)
         if self.config.frozen_blocks:

@@ -1,0 +1,139 @@
+"""Composites: what must hold for every scene."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cleanplate.data.batches import BatchOptions, SceneBatches, collate, make_batch, open_maker
+from cleanplate.data.degrade import Camera, take_picture
+from cleanplate.data.geometry import after, similarity, smooth_path
+from cleanplate.data.scenes import SceneMaker, SceneOptions
+from cleanplate.data.splits import Split
+
+SIZE = (64, 48)
+CALM = {"posters": 0, "moved_objects": 0, "shadow": 0, "wrong_room": 0, "parallax": 0, "drift": 0}
+
+
+def maker(cache: Path, **options: float) -> SceneMaker:
+    return open_maker(cache, Split.TRAIN, SceneOptions(**options))
+
+
+def test_shapes_and_reproducibility(tiny_cache: Path) -> None:
+    scenes = [
+        maker(tiny_cache).composite(np.random.default_rng(5), SIZE, frames=3, samples=2) for _ in range(2)
+    ]
+    assert scenes[0].frames.shape == (3, 48, 64, 3)
+    assert scenes[0].pha.shape == (3, 48, 64)
+    assert scenes[0].samples.shape == (2, 48, 64, 3)
+    assert all(np.array_equal(a, b) for a, b in zip(*scenes, strict=True))
+
+
+def test_empty_rooms_have_no_person(tiny_cache: Path) -> None:
+    scene = maker(tiny_cache, empty=1).composite(np.random.default_rng(1), SIZE, 1, 1)
+    assert not scene.pha.any()
+
+
+def test_people_stand_on_the_lower_edge(tiny_cache: Path) -> None:
+    make = maker(tiny_cache, empty=0, second_person=0)
+    touching = [
+        make.composite(np.random.default_rng(seed), SIZE, 1, 0).pha[0, -1].max() for seed in range(12)
+    ]
+    assert np.mean(np.array(touching) > 128) > 0.8
+
+
+def test_an_aligned_sample_shows_what_is_behind_the_person(tiny_cache: Path) -> None:
+    """With a still camera and no drift, frame and sample differ where the person is, and there alone."""
+    make = maker(tiny_cache, empty=0, aligned=1, **CALM)
+    inside, outside = [], []
+    for seed in range(6):
+        scene = make.composite(np.random.default_rng(seed), SIZE, 1, 1)
+        # Compare what is left after strong smoothing: noise and JPEG differ.
+        pictures = [
+            cv2.GaussianBlur(p.astype(np.float32), (0, 0), 4) for p in (scene.frames[0], scene.samples[0])
+        ]
+        difference = np.abs(pictures[0] - pictures[1]).mean(-1)
+        far = cv2.dilate(scene.pha[0], np.ones((17, 17), np.uint8)) == 0
+        inside.append(difference[scene.pha[0] > 250].mean())
+        outside.append(difference[far].mean() if far.any() else 0)
+    assert np.mean(inside) > 3 * np.mean(outside)
+
+
+def test_posters_hang_in_frame_and_sample_alike(tiny_cache: Path) -> None:
+    calm = {**CALM, "empty": 1, "aligned": 1}
+    plain = maker(tiny_cache, **calm).composite(np.random.default_rng(2), SIZE, 1, 1)
+    hung = maker(tiny_cache, **{**calm, "posters": 1}).composite(np.random.default_rng(2), SIZE, 1, 1)
+    assert not hung.pha.any()
+    smooth = [cv2.GaussianBlur(p.astype(np.float32), (0, 0), 4) for p in (hung.frames[0], hung.samples[0])]
+    assert np.abs(smooth[0] - smooth[1]).mean() < 12
+    assert plain.frames.shape == hung.frames.shape
+
+
+def test_clips_move_by_themselves(tiny_cache: Path) -> None:
+    scene = maker(tiny_cache, empty=0, clips=1, second_person=0).composite(
+        np.random.default_rng(3), SIZE, 2, 0
+    )
+    assert scene.pha.any()
+
+
+def test_stills_keep_their_background_and_have_no_sample(tiny_cache: Path) -> None:
+    scene = maker(tiny_cache).still(np.random.default_rng(1), SIZE, 2)
+    assert scene.samples.shape == (0, 48, 64, 3)
+    assert scene.pha.max() > 200
+
+
+def test_batches_pad_missing_samples_and_turn_to_rgb(tiny_cache: Path) -> None:
+    make = maker(tiny_cache)
+    rng = np.random.default_rng(0)
+    scenes = [make.composite(rng, SIZE, 2, 2), make.still(rng, SIZE, 2)]
+    batch = collate(scenes)
+    assert batch.src.shape == (2, 2, 3, 48, 64)
+    assert batch.bgr.shape == (2, 2, 3, 48, 64)
+    assert batch.counts.tolist() == [2, 0]
+    assert not batch.bgr[1].any()
+    assert np.array_equal(batch.src[0, 0, 0].numpy(), scenes[0].frames[0, :, :, 2])
+
+
+def test_batch_numbers_do_not_depend_on_where_one_starts(tiny_cache: Path) -> None:
+    options = BatchOptions((SIZE,), (1.0,), 2)
+    stream = iter(SceneBatches(tiny_cache, SceneOptions(), options, seed=4))
+    next(stream)
+    second = next(stream)
+    resumed = next(iter(SceneBatches(tiny_cache, SceneOptions(), options, seed=4, first=1)))
+    assert second.src.equal(resumed.src)
+
+
+def test_no_sample_share(tiny_cache: Path) -> None:
+    make = maker(tiny_cache)
+    blind = BatchOptions((SIZE,), (1.0,), 6, stills=0, no_sample=1)
+    assert make_batch(make, blind, np.random.default_rng(0)).counts.tolist() == [0] * 6
+    seeing = BatchOptions((SIZE,), (1.0,), 6, stills=0, no_sample=0, several=1)
+    counts = make_batch(make, seeing, np.random.default_rng(0)).counts.tolist()
+    assert min(counts) >= 1
+    assert max(counts) <= 3
+
+
+def test_neutral_camera_changes_nothing() -> None:
+    scene = np.random.default_rng(0).integers(0, 200, (8, 8, 3)).astype(np.float32)
+    neutral = Camera((1, 1, 1), 1, 0, 0, 0)
+    assert np.abs(take_picture(scene, neutral, np.random.default_rng(0)) - scene).max() <= 1
+
+
+def test_gain_and_roll_off() -> None:
+    scene = np.full((2, 2, 3), 100, np.float32)
+    brighter = take_picture(scene, Camera((1.5, 1.0, 0.5), 1, 0, 0, 0), np.random.default_rng(0))
+    assert brighter[0, 0].tolist() == [150, 100, 50]
+    burnt = take_picture(scene * 2, Camera((2, 2, 2), 1, 0, 0, 0), np.random.default_rng(0))
+    assert 240 < burnt[0, 0, 0] < 255
+
+
+def test_similarities_compose() -> None:
+    turn = similarity(90, 1, (0, 0), (0, 0))
+    shift = similarity(0, 1, (0, 0), (5, 0))
+    point = np.array([1, 0, 1], np.float32)
+    assert after(shift, turn) @ point == pytest.approx([5, -1], abs=1e-5)
+
+
+def test_paths_start_at_rest() -> None:
+    assert smooth_path(np.random.default_rng(0), 5, 1.0)[0] == 0

@@ -1,0 +1,122 @@
+"""Measuring and reporting, with matters whose answers are known."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cleanplate.evaluation.matters import EngineMatter, RivalMatter
+from cleanplate.evaluation.measure import measure, milliseconds_together
+from cleanplate.evaluation.report import contact_sheet, markdown_table, worst_scores
+from cleanplate.evaluation.sets import SetError, read_set
+
+PEERS = Path(__file__).parents[3] / "shared" / "peers"
+
+
+class Threshold:
+    """Takes what is bright for the person, unless it is bright in the first sample too."""
+
+    name = "threshold"
+    uses_samples = True
+
+    def start(self, samples: Sequence[np.ndarray]) -> None:
+        self._samples = list(samples)
+
+    def matte(self, frame: np.ndarray) -> np.ndarray:
+        bright = frame.mean(-1) > 128
+        if self._samples:
+            bright &= self._samples[0].mean(-1) <= 128
+        return bright.astype(np.float32)
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> Path:
+    """One video of two frames with a lamp that only a sample gives away, and one empty room."""
+    frame = np.zeros((40, 60, 3), np.uint8)
+    frame[10:40, 20:40] = 255
+    pha = frame[..., 0].copy()
+    sample = np.zeros_like(frame)
+    for picture in (frame, sample):
+        picture[0:10, 50:60] = 255
+    for case, who in (("a", True), ("b", False)):
+        folder = tmp_path / "toy" / case
+        folder.mkdir(parents=True)
+        for index in range(2):
+            cv2.imwrite(str(folder / f"frame{index:03}.png"), frame if who else sample)
+            cv2.imwrite(str(folder / f"frame{index:03}-pha.png"), pha if who else pha * 0)
+        cv2.imwrite(str(folder / "sample0.png"), sample)
+    return tmp_path
+
+
+def test_samples_make_the_difference(sets: Path) -> None:
+    cases = read_set(sets / "toy")
+    without, with_one = (measure(Threshold(), cases, count) for count in (0, 1))
+    assert without.mean("iou") == pytest.approx(600 / 700)
+    assert without.mean("false") == pytest.approx(100 / 2400)
+    assert with_one.mean("iou") == 1
+    assert with_one.mean("false") == 0
+    assert with_one.mean("dtssd") == 0
+
+
+def test_table_has_a_row_per_measurement(sets: Path) -> None:
+    rows = [measure(Threshold(), read_set(sets / "toy"), count) for count in (0, 1)]
+    lines = markdown_table(rows, {("threshold", 1): 1.25}).splitlines()
+    assert len(lines) == 4
+    assert lines[2].startswith("| toy | threshold | 0 | 0.857 |")
+    assert lines[3].endswith("| 1.2 |")
+
+
+def test_worst_cases_come_first_and_are_drawn(sets: Path) -> None:
+    cases = read_set(sets / "toy")
+    worst = worst_scores([measure(Threshold(), cases, 0)], 3)
+    assert worst[0][1].case == "toy/a"
+    sheet = contact_sheet(Threshold(), worst, {case.name: case for case in cases})
+    assert sheet.shape == (2 * 128, 2 * 4 * 192, 3)
+
+
+def test_missing_sets_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SetError, match="held-out"):
+        read_set(tmp_path / "none")
+
+
+def test_places_of_unknown_truth_are_left_out(sets: Path) -> None:
+    valid = np.full((40, 60), 255, np.uint8)
+    valid[0:10, 50:60] = 0
+    for index in range(2):
+        cv2.imwrite(str(sets / "toy" / "a" / f"frame{index:03}-valid.png"), valid)
+    measured = measure(Threshold(), read_set(sets / "toy")[:1], 0)
+    assert measured.mean("iou") == 1
+    assert np.isnan(measured.mean("dtssd"))
+
+
+def test_times_are_taken_in_turns() -> None:
+    frame = np.zeros((8, 8, 3), np.uint8)
+    taken = milliseconds_together([Threshold(), Threshold()], frame, [], frames=3)
+    assert len(taken) == 2
+    assert all(value > 0 for value in taken)
+
+
+def test_our_engine_is_measured_as_it_is_used() -> None:
+    matter = EngineMatter("difference", [])
+    rng = np.random.default_rng(0)
+    plate = cv2.GaussianBlur(rng.integers(0, 256, (96, 128, 3), np.uint8), (0, 0), 3)
+    frame = plate.copy()
+    frame[30:, 40:90] = (20, 220, 240)
+    matter.start([plate])
+    alpha = matter.matte(frame)
+    assert alpha.shape == (96, 128)
+    assert alpha[60:90, 50:80].mean() > 0.8
+    assert alpha[:20].mean() < 0.2
+
+
+@pytest.mark.parametrize("name", ["mediapipe-landscape", "mediapipe-selfie", "sinet"])
+def test_rivals_run(name: str) -> None:
+    path = PEERS / f"{name}.onnx"
+    if not path.is_file():
+        pytest.skip("the rivals' networks are not beside the project")
+    alpha = RivalMatter(path).matte(np.full((90, 160, 3), 128, np.uint8))
+    assert alpha.shape == (90, 160)
+    assert alpha.min() >= 0
+    assert alpha.max() <= 1

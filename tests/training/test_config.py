@@ -1,0 +1,39 @@
+"""Reading configurations."""
+
+from pathlib import Path
+
+import pytest
+
+from cleanplate.training.config import ConfigError, load_config
+
+BATCHES = "[batches]\nsizes = [[64, 32]]\nsize_weights = [1]\nsequences = 1"
+CONFIGS = Path(__file__).parents[2] / "models" / "cleanplate" / "training" / "configs"
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_configs_are_valid(path: Path) -> None:
+    config = load_config(path)
+    assert config.steps > 0
+    assert sum(config.batches.size_weights) == pytest.approx(1)
+    assert all(side % 16 == 0 for size in config.batches.sizes for side in size)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("steps = ", "not valid TOML"),
+        ("stops = 3\n" + BATCHES, "unknown key stops"),
+        ("[scenes]\nposter = 1", "unknown key poster"),
+        ("seed = 1\n" + BATCHES, "missing"),
+    ],
+)
+def test_mistakes_are_named(text: str, complaint: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=complaint):
+        load_config(path)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="name an existing configuration"):
+        load_config(tmp_path / "none.toml")

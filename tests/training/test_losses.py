@@ -1,0 +1,74 @@
+"""The losses, by hand."""
+
+from math import log
+
+import pytest
+import torch
+
+from cleanplate.training.losses import (
+    edge_band,
+    l2_loss,
+    laplacian_loss,
+    matting_loss,
+    softmax_loss,
+    temporal_loss,
+)
+
+
+def plane(rows: list[list[float]]) -> torch.Tensor:
+    return torch.tensor(rows)[None, None]
+
+
+def test_softmax_loss_of_undecided_scores_is_log_2() -> None:
+    assert float(softmax_loss(plane([[0.0, 0.0]]), plane([[0.0, 1.0]]))) == pytest.approx(log(2))
+
+
+def test_softmax_loss_equals_the_two_class_softmax() -> None:
+    scores = torch.tensor([[0.3, 1.7]])
+    expected = torch.nn.functional.cross_entropy(scores, torch.tensor([1]))
+    assert float(softmax_loss(plane([[1.7 - 0.3]]), plane([[1.0]]))) == pytest.approx(float(expected))
+
+
+def test_softmax_loss_weighs_edges() -> None:
+    pha = plane([[0.0, 0.0, 0.0, 0.0, 1.0, 1.0]])
+    logit = plane([[0.0, -30.0, -30.0, -30.0, 30.0, 30.0]])
+    # The one wrong place is far from the edge at columns 3 and 4: log 2 of weights 4 x 1 + 2 x 4.
+    assert float(softmax_loss(logit, pha, 3.0, 1)) == pytest.approx(log(2) / 12, rel=1e-4)
+
+
+def test_edge_band_is_the_places_near_an_edge() -> None:
+    assert edge_band(plane([[0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]), 1).flatten().tolist() == [0, 0, 1, 1, 0, 0]
+
+
+def test_l2_loss() -> None:
+    assert float(l2_loss(plane([[0.5, 1.0]]), plane([[0.0, 1.0]]))) == pytest.approx(0.125)
+
+
+def test_laplacian_loss_of_a_constant_difference_lies_in_the_last_level() -> None:
+    pred, true = torch.full((1, 1, 8, 8), 0.75), torch.full((1, 1, 8, 8), 0.25)
+    assert float(laplacian_loss(pred, true, levels=4)) == pytest.approx(8 * 0.5 / 4)
+
+
+def test_laplacian_loss_of_a_checkerboard_lies_in_the_first_level() -> None:
+    board = plane([[1.0, 0.0], [0.0, 1.0]]).repeat(1, 1, 4, 4)
+    # Mean 1/2 in every 2x2: the first band has |1/2| everywhere, the rest is constant 1/2 in the last level.
+    assert float(laplacian_loss(board, torch.zeros_like(board), levels=2)) == pytest.approx(
+        (0.5 + 2 * 0.5) / 2
+    )
+
+
+def test_temporal_loss_sees_changes_only() -> None:
+    true = torch.zeros(1, 3, 1, 1, 1)
+    steady = torch.full((1, 3, 1, 1, 1), 0.5)
+    flicker = torch.tensor([0.0, 0.5, 0.0]).reshape(1, 3, 1, 1, 1)
+    assert float(temporal_loss(steady, true)) == 0
+    assert float(temporal_loss(flicker, true)) == pytest.approx(0.25)
+
+
+def test_matting_loss_is_near_nothing_for_the_truth() -> None:
+    pha = torch.zeros(2, 1, 16, 16)
+    pha[..., 8:] = 1
+    logit = (pha - 0.5) * 60
+    coarse = torch.nn.functional.avg_pool2d(pha, 8)
+    assert float(matting_loss(logit, (coarse - 0.5) * 60, pha, 2)) < 1e-4
+    assert float(matting_loss(-logit, (0.5 - coarse) * 60, pha, 2)) > 10

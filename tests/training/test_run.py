@@ -1,0 +1,96 @@
+"""A whole training, for three steps, and its resumption."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cleanplate.data.batches import BatchOptions, make_batch, open_maker
+from cleanplate.data.scenes import SceneOptions
+from cleanplate.data.splits import Split
+from cleanplate.training.config import Config, ConfigError
+from cleanplate.training.losses import matting_loss
+from cleanplate.training.module import MattingModule, learning_rate_factor
+from cleanplate.training.run import train
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's hints about loaders and loggers
+
+
+def small_config(**changes: object) -> Config:
+    values: dict[str, object] = {
+        "seed": 1,
+        "steps": 2,
+        "learning_rate": 1e-3,
+        "last_learning_rate": 1e-4,
+        "warm_up": 1,
+        "validate_every": 2,
+        "batches": BatchOptions(((48, 32),), (1.0,), 2, 2),
+        "scenes": SceneOptions(),
+        "network": {"channels": (8, 8, 8, 8, 8), "keys": 4, "channels_global": 4},
+    }
+    return Config(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def start_checkpoint(folder: Path, config: Config) -> Path:
+    """A checkpoint to start from, so that no ImageNet file is needed."""
+    path = folder / "start.ckpt"
+    torch.save({"state_dict": MattingModule(config).state_dict()}, path)
+    return path
+
+
+@pytest.mark.slow
+def test_trains_validates_and_resumes(tiny_cache: Path, tmp_path: Path) -> None:
+    config = small_config()
+    start = str(start_checkpoint(tmp_path, config))
+    folder = tmp_path / "run"
+    last = train(small_config(start_from=start), folder, tiny_cache, Path("none"), resume=True, loaders=0)
+    assert torch.load(last, weights_only=False)["global_step"] == 2
+    assert (folder / "curve.png").is_file()
+    assert (folder / "mattes.png").is_file()
+
+    train(small_config(start_from=start, steps=3), folder, tiny_cache, Path("none"), resume=True, loaders=0)
+    assert torch.load(last, weights_only=False)["global_step"] == 3
+
+
+def test_missing_start_is_named(tiny_cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="train the earlier stage first"):
+        train(small_config(start_from="nowhere.ckpt"), tmp_path, tiny_cache, Path("none"), resume=True)
+    with pytest.raises(ConfigError, match="--pretrained"):
+        train(small_config(), tmp_path, tiny_cache, Path("none"), resume=True)
+
+
+def test_learning_rate_warms_up_then_falls_linearly() -> None:
+    config = small_config(steps=110, warm_up=10)
+    assert learning_rate_factor(config, 0) == pytest.approx(0.1)
+    assert learning_rate_factor(config, 9) == pytest.approx(1.0)
+    assert learning_rate_factor(config, 60) == pytest.approx(0.55)
+    assert learning_rate_factor(config, 110) == pytest.approx(0.1)
+
+
+def test_frozen_blocks_neither_learn_nor_gather_statistics() -> None:
+    module = MattingModule(small_config(frozen_blocks=2)).train()
+    assert not module.net.encoder.training
+    assert module.net.decoder.training
+    frozen = [name for name, value in module.net.encoder.named_parameters() if not value.requires_grad]
+    assert {name.split(".")[0] for name in frozen} == {"stem", "blocks"}
+    assert {int(name.split(".")[1]) for name in frozen if name.startswith("blocks")} == {0, 1}
+
+
+def test_a_few_steps_lower_the_loss(tiny_cache: Path) -> None:
+    torch.manual_seed(0)
+    config = small_config()
+    module = MattingModule(config).train()
+    batch = make_batch(
+        open_maker(tiny_cache, Split.TRAIN, config.scenes), config.batches, np.random.default_rng(3)
+    )
+    optimizer = torch.optim.Adam(module.parameters(), 3e-3)
+    losses = []
+    for _ in range(12):
+        logit, coarse, pha = module.predict(batch)
+        loss = matting_loss(logit, coarse, pha, 2)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[-1] < 0.7 * losses[0]
