@@ -1,7 +1,7 @@
 import numpy as np
 from clips import Picture, RedEngine, room, scene
 
-from cleanplate.offline.plate import estimate_plate
+from cleanplate.offline.plate import plate_of_video
 
 WIDTH, HEIGHT = 512, 288
 
@@ -27,27 +27,27 @@ def detailed_room() -> Picture:
 
 def test_the_room_behind_a_walker_is_found() -> None:
     for engine in (RedEngine(), BlindEngine()):
-        plate = estimate_plate([*walking(32), *8 * [room(WIDTH, HEIGHT)]], engine)
+        plate = plate_of_video([*walking(32), *8 * [room(WIDTH, HEIGHT)]], engine)
         assert plate is not None
         assert np.abs(plate.astype(int) - room(WIDTH, HEIGHT)).mean() < 0.5
 
 
 def test_a_network_sees_the_room_that_is_seldom_empty() -> None:
     pictures = standing(24) + 3 * [room(WIDTH, HEIGHT)]
-    plate = estimate_plate(pictures, RedEngine())
+    plate = plate_of_video(pictures, RedEngine())
     assert plate is not None
     assert np.abs(plate.astype(int) - room(WIDTH, HEIGHT)).mean() < 0.5
 
 
 def test_a_person_who_stands_still_leaves_no_estimate() -> None:
-    assert estimate_plate(standing(24), RedEngine()) is None
+    assert plate_of_video(standing(24), RedEngine()) is None
 
 
 def test_a_moving_camera_leaves_no_estimate() -> None:
     pictures = [np.roll(detailed_room(), 5 * number, axis=1) for number in range(24)]
-    assert estimate_plate(pictures, RedEngine()) is None
-    assert estimate_plate(24 * [detailed_room()], RedEngine()) is not None
+    assert plate_of_video(pictures, RedEngine()) is None
+    assert plate_of_video(24 * [detailed_room()], RedEngine()) is not None
 
 
 def test_a_few_pictures_leave_no_estimate() -> None:
-    assert estimate_plate(walking(4), RedEngine()) is None
+    assert plate_of_video(walking(4), RedEngine()) is None

@@ -1,5 +1,6 @@
 """Capturing background samples without OBS, from a camera or from a film of the empty scene."""
 
+import time
 from collections.abc import Callable, Generator
 from contextlib import closing
 from fractions import Fraction
@@ -17,9 +18,6 @@ from cleanplate.offline.video import VideoSource
 
 SAMPLING_SECONDS = Fraction(2)
 """All samples of one capture together, as in OBS."""
-
-DARK_FRAMES = 10
-"""First frames of a camera, in which it still finds its exposure."""
 
 
 def camera_frames(number: int) -> Generator[Picture]:
@@ -60,6 +58,21 @@ def video_frames(path: Path, begin: float, report: Report) -> Generator[Picture]
         for frame in frames:
             if frame.time >= begin:
                 yield frame.picture
+
+
+def count_down(frames: Generator[Picture], seconds: int, say: Callable[[int], None]) -> None:
+    """Let time pass, looking at all frames: the camera finds its exposure, and none of them is left over.
+
+    Args:
+        frames: of a camera.
+        seconds: to pass.
+        say: gets the seconds that are left, once each.
+    """
+    begin = time.monotonic()
+    for left in range(seconds, 0, -1):
+        say(left)
+        while time.monotonic() < begin + seconds - left + 1:
+            next(frames)
 
 
 def capture(

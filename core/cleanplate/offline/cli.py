@@ -4,7 +4,6 @@ Exit status: 0 done, 1 it failed and says why, 2 the command line is wrong, 130 
 """
 
 import signal
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -161,10 +160,9 @@ def capture(
             frames, rate = capturing.video_frames(video, begin, console.print), open_source([video]).rate
         else:
             frames, rate = capturing.camera_frames(camera), capturing.camera_rate(camera)
-            for seconds in range(countdown, 0, -1):
-                console.print(f"Leave the picture: {seconds} s")
-                next(frames)  # keeps the camera awake, so that it has found its exposure by then
-                time.sleep(1)
+            capturing.count_down(
+                frames, countdown, lambda left: console.print(f"Leave the picture: {left} s")
+            )
         paths = capturing.capture(
             frames, folder, rate=rate, count=count, on_sample=lambda: console.print("sample taken")
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cleanplate.engine.imaging import Picture, Plane, box_mean, resize_plane, to_grey
+from cleanplate.engine.imaging import Picture, Plane, box_mean, resize_plane
 
 EDGE_RADIUS = 2
 """Pixels of the small picture over which the matte follows the picture's edges."""
@@ -75,12 +75,13 @@ def upsample(matte: Plane, small: Picture, picture: Picture) -> Plane:
     one brightness, which the fit cannot see, is not washed out.
     """
     height, width = picture.shape[:2]
-    guide = to_grey(small).astype(np.float32)
+    guide = _grey(small)
     guide_mean, matte_mean = box_mean(guide, EDGE_RADIUS), box_mean(matte, EDGE_RADIUS)
     variance = box_mean(guide * guide, EDGE_RADIUS) - guide_mean * guide_mean
     covariance = box_mean(guide * matte, EDGE_RADIUS) - guide_mean * matte_mean
     slope = (covariance / (variance + np.float32(EDGE_EPSILON))).astype(np.float32, copy=False)
-    alpha = to_grey(picture) - resize_plane(guide, width, height)
+    alpha = _grey(picture)
+    alpha -= resize_plane(guide, width, height)
     alpha *= resize_plane(box_mean(slope, EDGE_RADIUS), width, height)
     alpha += resize_plane(matte, width, height)
     return np.clip(alpha, 0, 1, out=alpha)
@@ -118,3 +119,8 @@ def _weighted_mean(values: Plane, weight: Plane) -> Plane:
     return (
         (box_mean(values * weight[..., np.newaxis], COLOUR_RADIUS) + plain) / total[..., np.newaxis]
     ).astype(np.float32, copy=False)
+
+
+def _grey(picture: Picture) -> Plane:
+    """Luma, float32 [H, W], 0..255."""
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32)

@@ -9,7 +9,7 @@ from cleanplate.engine.samples import MAX_SAMPLES
 from cleanplate.offline.errors import InputError, PlateError
 from cleanplate.offline.frames import Report, Source
 from cleanplate.offline.pictures import PictureSource, is_picture, read_picture
-from cleanplate.offline.plate import FRAMES_FOR_ESTIMATE, estimate_plate
+from cleanplate.offline.plate import FRAMES_FOR_ESTIMATE, plate_of_video
 from cleanplate.offline.video import VideoSource
 
 SAMPLES_OF_A_VIDEO = 8
@@ -53,7 +53,7 @@ def give_samples(engine: Engine, paths: Sequence[Path], source: Source, report: 
         return
     plate = None
     if source.fixed_camera:
-        plate = estimate_plate(list(source.spread(FRAMES_FOR_ESTIMATE)), engine)
+        plate = plate_of_video(list(source.spread(FRAMES_FOR_ESTIMATE)), engine)
     if plate is not None:
         report(
             "No background samples were given: the empty scene is estimated from the video. "

@@ -211,7 +211,7 @@ class VideoSink:
         rate: frames per second, nominal; the frames' own times count.
         time_base: seconds, the unit of the frames' times.
         audio: streams whose packets the frames carry: copied where the container takes their codec, else
-            encoded anew.
+            encoded anew. The packets of others are dropped.
 
     Attributes:
         alpha: whether the file can hold transparency.
@@ -255,7 +255,8 @@ class VideoSink:
             encoded.time_base = self._time_base
             self._container.mux(self._video.encode(encoded))
             for packet in frame.audio:
-                self._audio[packet.stream_index].write(packet)
+                if packet.stream_index in self._audio:
+                    self._audio[packet.stream_index].write(packet)
         except (FFmpegError, OSError) as error:
             raise OutputError(
                 f"{self._path} cannot be written ({error}). Check the folder and the disk."

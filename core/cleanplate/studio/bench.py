@@ -7,7 +7,7 @@ runs is the filter's, whatever else the machine does.
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,15 +127,19 @@ def measure(
     return figures
 
 
-def contact_sheet(obs: ObsSession) -> Image:
+def contact_sheet(obs: ObsSession, waits: Sequence[float] = SHEET_FRAMES * (SHEET_STEP_SECONDS,)) -> Image:
     """Frame, matte and composite side by side, at some moments of the clip; uint8, BGR.
 
     The clip is held at each moment, so that all three are of the same frame.
+
+    Args:
+        obs: with the camera and the filter of this module.
+        waits: seconds that the clip plays on before each moment.
     """
     rows = []
-    for _ in range(SHEET_FRAMES):
+    for wait in waits:
         _media(obs, "PLAY")
-        time.sleep(SHEET_STEP_SECONDS)
+        time.sleep(wait)
         _media(obs, "PAUSE")
         time.sleep(SHEET_STEP_SECONDS)
         composite = obs.screenshot(CAMERA)

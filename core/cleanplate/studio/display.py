@@ -1,4 +1,4 @@
-"""A private screen for one OBS: Xvfb, and openbox so that windows can be closed as a user closes them."""
+"""The screen for one OBS: the user's, or Xvfb with openbox, so that windows can be closed as a user does."""
 
 import os
 import subprocess
@@ -11,7 +11,38 @@ SCREEN = "1280x800x24"
 STOP_SECONDS = 10
 
 
-class VirtualDisplay:
+class PresentDisplay:
+    """The screen that this program was started on."""
+
+    def __enter__(self) -> "PresentDisplay":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def environment(self) -> dict[str, str]:
+        """Variables for a program that is to appear on this display."""
+        return dict(os.environ)
+
+    def windows(self) -> dict[str, str]:
+        """Titles of the open windows by window id."""
+        listing = self._wmctrl("-l").stdout.decode(errors="replace")
+        rows = [line.split(maxsplit=3) for line in listing.splitlines()]
+        return {row[0]: row[3] if len(row) > 3 else "" for row in rows}
+
+    def close_window(self, window: str) -> None:
+        """Ask a window to close, as a click on its cross does."""
+        self._wmctrl("-i", "-c", window)
+
+    def _wmctrl(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            ["wmctrl", *arguments], env=self.environment(), capture_output=True, check=False, timeout=30
+        )
+
+
+class VirtualDisplay(PresentDisplay):
     """An X server on a free display number, with a window manager; use it as a context manager."""
 
     name: str
@@ -64,23 +95,8 @@ class VirtualDisplay:
         """Variables for a program that is to appear on this display."""
         return {**os.environ, "DISPLAY": self.name, "LIBGL_ALWAYS_SOFTWARE": "1"}
 
-    def windows(self) -> dict[str, str]:
-        """Titles of the open windows by window id."""
-        listing = self._wmctrl("-l").stdout.decode(errors="replace")
-        rows = [line.split(maxsplit=3) for line in listing.splitlines()]
-        return {row[0]: row[3] if len(row) > 3 else "" for row in rows}
-
-    def close_window(self, window: str) -> None:
-        """Ask a window to close, as a click on its cross does."""
-        self._wmctrl("-i", "-c", window)
-
     def _has_window_manager(self) -> bool:
         return self._wmctrl("-m").returncode == 0
-
-    def _wmctrl(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run(
-            ["wmctrl", *arguments], env=self.environment(), capture_output=True, check=False, timeout=30
-        )
 
     def _start(self, command: list[str], pass_fds: tuple[int, ...] = ()) -> None:
         environment = self.environment() if hasattr(self, "name") else None

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from obsws_python.error import OBSSDKError
 
 from cleanplate.studio.config import COLLECTION, PROFILE, SCENE, Script, write_config
-from cleanplate.studio.display import VirtualDisplay
+from cleanplate.studio.display import PresentDisplay, VirtualDisplay
 from cleanplate.studio.exit_report import ExitReport, parse_leaks, parse_profile
 from cleanplate.studio.waiting import wait_for
 
@@ -81,6 +81,7 @@ class ObsSession:
         scripts: what Tools > Scripts holds when the folder is new.
         environment: more variables for OBS and its children.
         arguments: more command-line arguments for OBS.
+        display: where OBS appears, a private screen if not given.
 
     Raises:
         TimeoutError: OBS did not answer; the message names the log.
@@ -92,6 +93,7 @@ class ObsSession:
         scripts: list[Script] | None = None,
         environment: dict[str, str] | None = None,
         arguments: list[str] | None = None,
+        display: PresentDisplay | None = None,
     ) -> None:
         self.home = folder / "home"
         self.log_path = folder / f"obs-{time.time_ns()}.log"
@@ -100,7 +102,7 @@ class ObsSession:
         self._more_environment = environment or {}
         self._arguments = arguments or []
         self._token = uuid.uuid4().hex
-        self._display = VirtualDisplay(folder / "display.log")
+        self._display = display or VirtualDisplay(folder / "display.log")
         self._process: subprocess.Popen[bytes]
         self._report: ExitReport | None = None
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,173 @@
+"""Runs the demo: `python -m cleanplate.offline.demo --output FOLDER`.
+
+OBS gets settings of its own below the output folder, and the user's screen if there is one. The installer's
+`--demo` starts this in the environment that it made.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.offline.demo.figure import SECONDS, draw, pose_at
+from cleanplate.offline.demo.room import HEIGHT, WIDTH, Picture, landscape, room
+from cleanplate.offline.frames import Frame
+from cleanplate.offline.pictures import write_picture
+from cleanplate.offline.places import filter_script, model_folders
+from cleanplate.offline.video import VideoSink, VideoSource
+from cleanplate.studio.bench import CAMERA, FILTER, FILTER_TYPE, contact_sheet
+from cleanplate.studio.config import SCENE, Script
+from cleanplate.studio.display import PresentDisplay
+from cleanplate.studio.session import ObsSession
+
+RATE = 30
+NOISE = 1.5
+"""Standard deviation of the drawn camera's noise, of 255."""
+
+EMPTY_SECONDS = 2.0
+RECORDED_SECONDS = 10.0
+COUNTDOWN = 10
+"""Seconds that a real person has to leave the picture."""
+
+MAX_AGE_MS = 2000
+"""More patience with late mattes than by default: the machine also draws in software, records and encodes."""
+
+SHEET_WAITS = (0.7, 1.4, 0.6, 1.4)
+SETTLE_SECONDS = 2.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo; the exit status."""
+    parser = argparse.ArgumentParser(prog="cleanplate.offline.demo", description=__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="folder for the recording")
+    parser.add_argument(
+        "--camera", action="store_true", help="film the real camera instead of the drawn scene"
+    )
+    parser.add_argument("--model", default="auto", help="auto, difference, or a network's name")
+    chosen = parser.parse_args(arguments)
+    output = chosen.output.resolve()
+    output.mkdir(parents=True, exist_ok=True)
+    try:
+        recording, sheet = run(output, camera=chosen.camera, model=chosen.model)
+    except (OSError, RuntimeError, TimeoutError, ValueError) as error:
+        print(f"The demo failed: {error}", file=sys.stderr)
+        return 1
+    print(f"\nRecording:     {recording}\nContact sheet: {sheet} (camera, matte, result)")
+    return 0
+
+
+def run(output: Path, *, camera: bool, model: str) -> tuple[Path, Path]:
+    """Start OBS, capture the background, replace it, record.
+
+    Args:
+        output: folder for everything.
+        camera: film the first camera of the machine.
+        model: setting of the filter.
+
+    Returns:
+        The recording and the contact sheet.
+    """
+    work = output / "obs"
+    background = output / "background.png"
+    write_picture(background, landscape())
+    if not camera:
+        _say("drawing the scene")
+        empty, person = output / "room.mp4", output / "person.mp4"
+        _write_clip(empty, _empty_room())
+        _write_clip(person, _act())
+    display = PresentDisplay() if os.environ.get("DISPLAY") else None
+    _write_record(work / "home")
+    _say("starting OBS" if display else "starting OBS on a screen of its own")
+    with ObsSession(work, scripts=[Script(filter_script())], display=display) as obs:
+        obs.client.set_video_settings(RATE, 1, WIDTH, HEIGHT, WIDTH, HEIGHT)
+        if camera:
+            obs.client.create_input(SCENE, CAMERA, "v4l2_input", {}, True)
+            obs.wait_for_size(CAMERA)
+        else:
+            obs.add_camera(CAMERA, empty)
+        settings = {
+            "background": "image",
+            "image_path": str(background),
+            "countdown": COUNTDOWN if camera else 0,
+            "max_age_ms": MAX_AGE_MS,
+            "model": model,
+        }
+        obs.client.create_source_filter(CAMERA, FILTER, FILTER_TYPE, settings)
+        time.sleep(SETTLE_SECONDS)
+        _say("capturing the background" + (f": leave the picture within {COUNTDOWN} s" if camera else ""))
+        obs.press_and_wait("cleanplate.capture", "background samples into")
+        if not camera:
+            obs.show_clip(CAMERA, person)
+        time.sleep(SETTLE_SECONDS)
+        _say("taking pictures")
+        sheet = output / "contact-sheet.png"
+        write_picture(sheet, contact_sheet(obs, SHEET_WAITS))
+        _say(f"recording {RECORDED_SECONDS:.0f} s")
+        raw = obs.record(RECORDED_SECONDS)
+        obs.close()
+    recording = output / "recording.mp4"
+    _convert(raw, recording)
+    raw.unlink()
+    return recording, sheet
+
+
+def _empty_room() -> Iterator[Picture]:
+    scene = room()
+    return (_noisy(scene.astype(np.float32), number) for number in range(round(EMPTY_SECONDS * RATE)))
+
+
+def _act() -> Iterator[Picture]:
+    scene = room().astype(np.float32)
+    for number in range(round(SECONDS * RATE)):
+        colour, matte = draw(pose_at(number / RATE))
+        share = matte[..., np.newaxis]
+        yield _noisy(scene + share * (colour - scene), number)
+
+
+def _noisy(picture: NDArray[np.float32], seed: int) -> Picture:
+    noise = np.random.default_rng(seed).normal(0, NOISE, picture.shape).astype(np.float32)
+    noisy: Picture = np.clip(picture + noise + 0.5, 0, 255).astype(np.uint8)
+    return noisy
+
+
+def _write_clip(path: Path, pictures: Iterator[Picture]) -> None:
+    sink = VideoSink(path, rate=Fraction(RATE), time_base=Fraction(1, RATE))
+    for number, picture in enumerate(pictures):
+        sink.write(Frame(picture, "", Fraction(number, RATE)), picture)
+    sink.close()
+
+
+def _write_record(home: Path) -> None:
+    """Tell the filter in this OBS which Python and networks to use, as the installer does for a user."""
+    path = home / ".config" / "cleanplate" / "install.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {
+        "version": "demo",
+        "python": sys.executable,
+        "models": [str(folder) for folder in model_folders()],
+    }
+    path.write_text(json.dumps(record), encoding="utf-8")
+
+
+def _convert(raw: Path, recording: Path) -> None:
+    """Turn OBS' lossless recording into what every player plays."""
+    source = VideoSource(raw)
+    sink = VideoSink(recording, rate=source.rate, time_base=source.time_base)
+    for frame in source.frames(_say):
+        sink.write(frame, frame.picture)
+    sink.close()
+
+
+def _say(text: str) -> None:
+    print(f"demo: {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
