@@ -40,6 +40,15 @@ TEXTURE_FULL = 1.5
 TEXTURE_SUPPORT = 0.5
 """Support that new texture gives by itself."""
 
+SAME_RADIUS = 4
+"""Pixels at half size."""
+
+SAME_CORRELATION = (0.75, 0.95)
+"""Correlation with the plate's texture that begins to show background, and that proves it."""
+
+SAME_DEVIATION = (4.0, 8.0)
+"""Standard deviation (of 255) of the plate in the window that begins to be texture, and that is."""
+
 DIFFERENCE = 3.0
 """Difference, in standard deviations, at which person and background are equally likely."""
 
@@ -86,12 +95,14 @@ def compare(frame: Picture, plate: PlacedPlate, noise: Plane, light: Light) -> E
     bright = np.square(brightness - expected_brightness) / (
         variance + np.square(LIGHT_NOISE * expected_brightness)
     )
+    same = _same_texture(brightness, as_plane(expected_brightness))
     texture = _new_texture(brightness, plate.slope, as_plane(scale * light.gain[1]))
     trust = _trust_in_brightness(darkening, texture)
     distance = np.sqrt(colour + bright * trust * trust)
     support = (
         np.clip((distance - DIFFERENCE) / SOFTNESS, -MAX_SUPPORT, MAX_SUPPORT) + TEXTURE_SUPPORT * texture
     )
+    support = np.where(support > 0, support * (1 - same), support)
     return Evidence(
         support.astype(np.float32, copy=False),
         np.minimum(np.sqrt(distance) / 10, 1).astype(np.float32, copy=False),
@@ -119,9 +130,26 @@ def _new_texture(brightness: Plane, plate_slope: Plane, contrast: Plane) -> Plan
     return as_plane(np.minimum(inside / TEXTURE_FULL, 1))
 
 
+def _same_texture(brightness: Plane, expected: Plane) -> Plane:
+    """Where the frame has the plate's own texture, 0..1, whatever the light: correlation in a window."""
+    mean, expected_mean = box_mean(brightness, SAME_RADIUS), box_mean(expected, SAME_RADIUS)
+    variance = box_mean(as_plane(brightness * brightness), SAME_RADIUS) - mean * mean
+    known = np.maximum(
+        box_mean(as_plane(expected * expected), SAME_RADIUS) - expected_mean * expected_mean, 0
+    )
+    covariance = box_mean(as_plane(brightness * expected), SAME_RADIUS) - mean * expected_mean
+    correlation = covariance / np.sqrt(np.maximum(variance, 1) * np.maximum(known, 1))
+    return as_plane(_ramp(correlation, SAME_CORRELATION) * _ramp(np.sqrt(known), SAME_DEVIATION))
+
+
+def _ramp(values: Plane, ends: tuple[float, float]) -> Plane:
+    """0 up to the first end, 1 from the second on."""
+    begins, full = ends
+    return as_plane(np.clip((values - begins) / (full - begins), 0, 1))
+
+
 def _trust_in_brightness(darkening: Plane, texture: Plane) -> Plane:
     """How much of a change of brightness is no shadow: all of it where it is brighter, deep or rough."""
-    begins, ends = SHADOW_DEPTH
-    depth = (begins - darkening) / (begins - ends)
-    trust = np.clip(np.maximum(depth, SHADOW_TRUST + (1 - SHADOW_TRUST) * texture), SHADOW_TRUST, 1)
+    depth = _ramp(darkening, SHADOW_DEPTH)
+    trust = np.maximum(depth, SHADOW_TRUST + (1 - SHADOW_TRUST) * texture)
     return np.where(darkening < 1, trust, 1).astype(np.float32, copy=False)

@@ -36,8 +36,16 @@ WARM_WIDTHS = (0.12, 0.10)
 STEADY = 0.02
 """Changes of the curve smaller than this (2 %) are mostly noise, and are followed at half speed."""
 
-MAX_FIELD = 0.2
+MAX_FIELD = 0.4
 """Largest local change of brightness (in the logarithm) that counts as light, not as an object."""
+
+FIELD_ROUNDS = 2
+
+TEXTURED_WIDTH = 0.5
+"""Local change (in the logarithm) that is believed where frame and plate share their texture."""
+
+ALIKE = 0.6
+"""Correlation from which texture counts as shared."""
 
 CLIPPED = 250
 """Values above this say little about the light."""
@@ -96,7 +104,8 @@ class LightTracker:
         """
         small = cv2.resize(frame, self.size, interpolation=cv2.INTER_AREA).astype(np.float32)
         ratio = np.log(small + np.float32(LIFT)) - self._log
-        weight = self._weight(small)
+        alike = self._alike(small)
+        weight = as_plane(self._prior * (0.35 + alike) * (small.max(axis=2) < CLIPPED))
         if background is not None:
             # Never nothing: after a switch of the light everything may have been taken for a person.
             weight = weight * (np.float32(0.1) + resize_plane(background, *self.size))
@@ -109,16 +118,17 @@ class LightTracker:
         total = float(inliers.sum()) + 1e-6
         self._agreement = total / (float(weights.sum()) + 1e-6)
         b, g, r = np.exp((inliers * logs).sum(axis=1) / total)
-        field = self._field((logs - self._model(heights)).mean(axis=0), inliers)
+        field = self._field(
+            (logs - self._model(heights)).mean(axis=0), weights, weights * (alike.ravel() > ALIKE)
+        )
         return Light(_curves(heights), field, (float(b), float(g), float(r)), self._agreement)
 
-    def _weight(self, small: Plane) -> Plane:
-        """How likely each pixel shows background, whatever the light."""
+    def _alike(self, small: Plane) -> Plane:
+        """Texture that frame and plate share, 0..1: it shows background whatever the light."""
         grey = channel_mean(small)
-        covariance = box_mean(grey * self._grey, 1) - box_mean(grey, 1) * box_mean(self._grey, 1)
-        # Texture that plate and frame share; 9 is a variance that noise makes.
-        alike = np.clip(covariance / (_deviation(grey) * self._deviation + 9), 0, 1)
-        return as_plane(self._prior * (0.35 + alike) * (small.max(axis=2) < CLIPPED))
+        covariance = box_mean(as_plane(grey * self._grey), 1) - box_mean(grey, 1) * box_mean(self._grey, 1)
+        # 9 is a variance that noise makes.
+        return as_plane(np.clip(covariance / (_deviation(grey) * self._deviation + 9), 0, 1))
 
     def _fit_warm(
         self, logs: NDArray[np.float32], weights: NDArray[np.float32]
@@ -160,9 +170,9 @@ class LightTracker:
         heights: NDArray[np.float64],
         width: float,
     ) -> NDArray[np.float32]:
-        """Tukey's biweight of the channel that fits worst."""
+        """The weights of the pixels whose worst channel fits."""
         distance = np.abs(logs - self._model(heights)).max(axis=0) / np.float32(width)
-        return as_plane(weights * np.square(np.maximum(1 - np.square(distance), 0)))
+        return weights * _biweight(distance)
 
     def _bend(self, logs: NDArray[np.float32], inliers: NDArray[np.float32]) -> NDArray[np.float64]:
         """Curves [3, knots] of least squares, drawn towards straight ones."""
@@ -178,14 +188,27 @@ class LightTracker:
             )
         return heights
 
-    def _field(self, miss: NDArray[np.float32], inliers: NDArray[np.float32]) -> Plane:
-        """Smooth brightness that the curves leave over, spread under the person, as a factor."""
+    def _field(
+        self, miss: NDArray[np.float32], weights: NDArray[np.float32], textured: NDArray[np.float32]
+    ) -> Plane:
+        """Smooth brightness that the curves leave over, spread under the person, as a factor.
+
+        Args:
+            miss: logarithm that the curves leave over, [pixels].
+            weights: of pixels that count where they miss by little, [pixels].
+            textured: weights of pixels whose texture proves background, which count wherever.
+        """
         width, height = self.size
-        weight = inliers.reshape(height, width)
-        radius = max(1, width // 8)
-        top = box_mean(box_mean(miss.reshape(height, width) * weight, radius), radius)
-        bottom = box_mean(box_mean(weight, radius), radius) + np.float32(0.1 * weight.mean() + 1e-6)
-        return as_plane(np.exp(np.clip(top / bottom, -MAX_FIELD, MAX_FIELD)))
+        radius = max(1, width // 12)
+        field = np.zeros((height, width), np.float32)
+        for _ in range(FIELD_ROUNDS):  # each round reaches further from where the light is as expected
+            left = miss - field.ravel()
+            close = weights * _biweight(left / np.float32(WARM_WIDTHS[0]))
+            weight = (close + textured * _biweight(left / np.float32(TEXTURED_WIDTH))).reshape(height, width)
+            top = box_mean(box_mean(as_plane(left.reshape(height, width) * weight), radius), radius)
+            bottom = box_mean(box_mean(as_plane(weight), radius), radius)
+            field += top / (bottom + np.float32(0.1 * weight.mean() + 1e-6))
+        return as_plane(np.exp(np.clip(field, -MAX_FIELD, MAX_FIELD)))
 
 
 def _basis(plate: Plane) -> NDArray[np.float32]:
@@ -203,6 +226,11 @@ def _curves(heights: NDArray[np.float64]) -> Picture:
     values = np.arange(256)
     curves = [(values + LIFT) * np.exp(np.interp(values, KNOTS, row)) - LIFT for row in heights]
     return np.clip(np.round(np.stack(curves, axis=1)[np.newaxis]), 0, 255).astype(np.uint8)
+
+
+def _biweight(distance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Tukey's: 1 at distance 0, 0 from distance 1 on."""
+    return as_plane(np.square(np.maximum(1 - np.square(distance), 0)))
 
 
 def _deviation(grey: Plane) -> Plane:
