@@ -1120,11 +1120,10 @@ def demo(system: System, source: Source, options: Options, output: Path, *, came
     installation.prepare()
     if options.dry_run:
         return
-    folders = system.folders()
+    environment = system.folders().environment
     command = [
-        str(system.environment_python(folders.environment)), "-m", "cleanplate.studio.demo",
-        "--script", str(folders.script / SCRIPT), "--models", str(folders.models), "--output", str(output),
-        *(["--camera"] if camera else []),
+        str(system.environment_python(environment)), "-m", "cleanplate.offline.demo",
+        "--output", str(output), *(["--camera"] if camera else []),
     ]  # fmt: skip
     if system.follow(command, print):
         raise InstallError("The demo did not run to its end; the lines above say why.")

@@ -1,0 +1,76 @@
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cleanplate.offline.demo import __main__ as demo
+from cleanplate.offline.demo.drawing import Canvas, curve
+from cleanplate.offline.demo.figure import SECONDS, draw, pose_at
+from cleanplate.offline.demo.room import HEIGHT, WIDTH, landscape, room
+from cleanplate.offline.video import VideoSource
+
+
+def test_shapes_have_soft_edges_and_clean_colours() -> None:
+    canvas = Canvas(20, 10)
+    canvas.box(4.25, 2, 12, 8, (10, 200, 90))
+    colour, cover = canvas.result()
+    assert cover[5, 8] == 1
+    assert cover[5, 2] == 0
+    assert 0 < cover[5, 4] < 1
+    assert colour[5, 4] == pytest.approx((10, 200, 90), abs=4)
+
+
+def test_a_curve_goes_through_its_points() -> None:
+    corners = [(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 10.0)]
+    line = np.array(curve(corners, steps=8))
+    assert len(line) == 32
+    for corner in corners:
+        assert np.hypot(*(line - corner).T).min() < 1e-9
+
+
+def test_the_room_is_the_same_every_time() -> None:
+    assert room().shape == (HEIGHT, WIDTH, 3)
+    assert np.array_equal(room(), room())
+    assert landscape().shape == (HEIGHT, WIDTH, 3)
+
+
+def test_the_act_begins_and_ends_with_the_empty_room() -> None:
+    assert draw(pose_at(0))[1].max() == 0
+    assert draw(pose_at(SECONDS - 0.001))[1].max() == 0
+    colour, matte = draw(pose_at(5.2))
+    assert 0.15 < matte.mean() < 0.4
+    assert 0 <= colour.min() <= colour.max() <= 255
+
+
+def test_the_figure_moves_smoothly() -> None:
+    before, after = draw(pose_at(5.0))[1], draw(pose_at(5.0 + 1 / demo.RATE))[1]
+    assert 0 < np.abs(before - after).mean() < 0.02
+
+
+@pytest.mark.obs
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(not shutil.which("obs"), reason="OBS is not installed")
+def test_the_demo_leaves_a_recording_without_the_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    output = tmp_path / "a demo"
+    assert demo.main(["--output", str(output)]) == 0
+    said = capsys.readouterr().out
+    assert str(output / "recording.mp4") in said
+    assert str(output / "contact-sheet.png") in said
+    source = VideoSource(output / "recording.mp4")
+    assert source.size == (WIDTH, HEIGHT)
+    assert float(source.duration) > 9.5
+    behind, before = landscape().astype(int), room().astype(int)
+    # The upper left quarter holds the window, and nobody stands there.
+    corner = (slice(0, HEIGHT // 2), slice(0, WIDTH // 3))
+    for frame in source.frames(pytest.fail):
+        assert np.abs(frame.picture[corner] - behind[corner]).mean() < 12
+        assert np.abs(frame.picture[corner] - before[corner]).mean() > 40
+    sheet = cv2.imread(str(output / "contact-sheet.png"))
+    assert sheet is not None
+    assert sheet.shape == (4 * HEIGHT, 3 * WIDTH, 3)
