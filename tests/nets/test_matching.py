@@ -18,6 +18,11 @@ def identity_matching(channels: int, radius: int) -> LocalMatching:
     return matching
 
 
+def one_sample(candidates: torch.Tensor) -> torch.Tensor:
+    """[1, H, W, D, K] of one sample as [1, H, W, S, D, K]."""
+    return candidates[:, :, :, None]
+
+
 @pytest.fixture
 def features() -> torch.Tensor:
     torch.manual_seed(0)
@@ -28,7 +33,7 @@ def test_finds_what_was_moved_within_the_window(features: torch.Tensor) -> None:
     matching = identity_matching(8, radius=2)
     moved = torch.roll(features, (2, -1), (2, 3))
     with torch.no_grad():
-        found = matching(features, matching.candidates(moved)[None], torch.ones(1, 1))
+        found = matching(features, one_sample(matching.candidates(moved)), torch.ones(1, 1))
     inside = found[:, :, :4, 1:]
     assert torch.allclose(inside[:, 0], torch.full((1, 4, 6), 2.0), atol=1e-5)
     assert float(inside[:, 1:].abs().max()) < 1e-3
@@ -38,20 +43,20 @@ def test_does_not_find_what_lies_outside_the_window(features: torch.Tensor) -> N
     matching = identity_matching(8, radius=1)
     moved = torch.roll(features, (3, 0), (2, 3))
     with torch.no_grad():
-        found = matching(features, matching.candidates(moved)[None], torch.ones(1, 1))
+        found = matching(features, one_sample(matching.candidates(moved)), torch.ones(1, 1))
     assert float(found[0, 0, 1:3].max()) < 1.99
 
 
 def test_is_blind_to_brightness(features: torch.Tensor) -> None:
     matching = identity_matching(8, radius=1)
     with torch.no_grad():
-        found = matching(features * 0.3, matching.candidates(features)[None], torch.ones(1, 1))
+        found = matching(features * 0.3, one_sample(matching.candidates(features)), torch.ones(1, 1))
     assert torch.allclose(found[:, 0], torch.full((1, 6, 7), 2.0), atol=1e-5)
 
 
 def test_takes_the_best_of_several_samples(features: torch.Tensor) -> None:
     matching = identity_matching(8, radius=0)
-    candidates = torch.stack([matching.candidates(-features), matching.candidates(features)], 1)
+    candidates = torch.stack([matching.candidates(-features), matching.candidates(features)], 3)
     with torch.no_grad():
         found = matching(features, candidates, torch.ones(1, 2))
     assert torch.allclose(found[:, 0], torch.full((1, 6, 7), 2.0), atol=1e-5)
@@ -61,11 +66,11 @@ def test_padding_is_not_a_sample(features: torch.Tensor) -> None:
     matching = identity_matching(8, radius=1)
     real = matching.candidates(torch.roll(features, 1, 2))
     with torch.no_grad():
-        alone = matching(features, real[None], torch.ones(1, 1))
+        alone = matching(features, one_sample(real), torch.ones(1, 1))
         padded = matching(
-            features, torch.stack([real[0], torch.zeros_like(real[0])])[None], torch.tensor([[1.0, 0.0]])
+            features, torch.stack([real, torch.zeros_like(real)], 3), torch.tensor([[1.0, 0.0]])
         )
-        none = matching(features, torch.zeros_like(real)[None], torch.zeros(1, 1))
+        none = matching(features, one_sample(torch.zeros_like(real)), torch.zeros(1, 1))
     assert torch.allclose(alone, padded, atol=1e-6)
     assert not none.any()
 
@@ -75,7 +80,7 @@ def test_candidates_are_the_neighbours() -> None:
     features = F.normalize(torch.rand(1, 4, 3, 3), dim=1)
     with torch.no_grad():
         candidates = matching.candidates(features)
-    assert candidates.shape == (1, 9, 4, 3, 3)
+    assert candidates.shape == (1, 3, 3, 9, 4)
     # Place 5 of the window is one to the right; at the right border the border repeats.
-    assert torch.allclose(candidates[0, 5, :, 1, 0], features[0, :, 1, 1], atol=1e-6)
-    assert torch.allclose(candidates[0, 5, :, 1, 2], features[0, :, 1, 2], atol=1e-6)
+    assert torch.allclose(candidates[0, 1, 0, 5], features[0, :, 1, 1], atol=1e-6)
+    assert torch.allclose(candidates[0, 1, 2, 5], features[0, :, 1, 2], atol=1e-6)

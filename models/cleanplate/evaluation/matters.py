@@ -60,6 +60,7 @@ class RivalMatter:
         """Load `mediapipe-landscape.onnx`, `mediapipe-selfie.onnx` or `sinet.onnx`."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        options.log_severity_level = 3  # an old exporter's graphs cause a warning per weight
         self.name = path.stem
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0]

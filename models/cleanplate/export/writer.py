@@ -127,7 +127,7 @@ def write_graphs(net: CleanPlateNet, frame: Path, samples: Path) -> None:
     width, height = CHECKED_SIZES[0]
     inputs = example_inputs(net, width, height, 2)
     # The card's dimension names, such as H/4, are no identifiers of the exporter: these stand for them.
-    axes: dict[str, dict[int, str]] = {name: {0: "N", 3: f"H{s}", 4: f"W{s}"} for name, s in STRIDES.items()}
+    axes: dict[str, dict[int, str]] = {name: {0: f"H{s}", 1: f"W{s}", 2: "N"} for name, s in STRIDES.items()}
     axes |= {"bgr_global": {0: "N"}, "src": {2: "H", 3: "W"}, "pha": {2: "H", 3: "W"}}
     for names, stride in zip(STATE_NAMES, STATE_STRIDES, strict=True):
         axes |= {name: {2: f"H{stride}", 3: f"W{stride}"} for name in names}
@@ -231,7 +231,7 @@ def net_features(net: CleanPlateNet) -> list[dict[str, Any]]:
     for name in SampleFeatures._fields:
         shape: list[int | str] = ["N", *inputs[name].shape[1:]]
         if name in STRIDES:
-            shape[-2:] = [f"H/{STRIDES[name]}", f"W/{STRIDES[name]}"]
+            shape = [f"H/{STRIDES[name]}", f"W/{STRIDES[name]}", "N", *inputs[name].shape[3:]]
         listed.append({"name": name, "shape": shape})
     return listed
 

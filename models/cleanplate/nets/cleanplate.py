@@ -19,7 +19,7 @@ class SampleFeatures(NamedTuple):
     """What is kept of S background samples; computed once per capture.
 
     Attributes:
-        bgr_4: [S, D, K, H / 4, W / 4], keys in a window around every place.
+        bgr_4: [H / 4, W / 4, S, D, K], keys in a window around every place.
         bgr_8: Likewise at 1/8.
         bgr_16: Likewise at 1/16.
         bgr_global: [S, G], the globally pooled features of paper 003.
@@ -85,7 +85,9 @@ class CleanPlateNet(nn.Module):
 
     def encode_samples(self, bgr: Tensor) -> SampleFeatures:
         """Encode background samples [S, 3, H, W] (RGB, 0..1) of the frames' size."""
-        return self._sample_features(self.encoder(bgr))
+        *windows, description = self._sample_features(self.encoder(bgr))
+        w4, w8, w16 = (window.movedim(0, 2) for window in windows)
+        return SampleFeatures(w4, w8, w16, description)
 
     def forward(
         self,
@@ -144,7 +146,9 @@ class CleanPlateNet(nn.Module):
             slotted[is_real] = feature
             return slotted if frames == 1 else slotted.repeat_interleave(frames, 0)
 
-        samples = SampleFeatures(*(spread(feature) for feature in encoded))
+        *windows, description = (spread(feature) for feature in encoded)
+        w4, w8, w16 = (window.movedim(1, 3) for window in windows)
+        samples = SampleFeatures(w4, w8, w16, description)
         present = is_real.to(src.dtype).repeat_interleave(frames, 0)
 
         def step(_: int, memory: ConvGRU, x: Tensor) -> Tensor:
@@ -152,11 +156,11 @@ class CleanPlateNet(nn.Module):
 
         return self._decode(pictures, of_frames, samples, present, step)
 
-    def _sample_features(self, features: Pyramid) -> SampleFeatures:
+    def _sample_features(self, features: Pyramid) -> tuple[Tensor, ...]:
+        """Return the windows of candidates [M, H, W, D, K] at three scales and the description [M, G]."""
         scales = (features.f4, features.f8, features.f16)
         windows = [match.candidates(f) for match, f in zip(self._matchings(), scales, strict=True)]
-        w4, w8, w16 = windows
-        return SampleFeatures(w4, w8, w16, self.describe(features.f16.mean((-2, -1))))
+        return *windows, self.describe(features.f16.mean((-2, -1)))
 
     def _decode(
         self,

@@ -16,7 +16,8 @@ from torch.nn import functional as F  # noqa: N812
 class LocalMatching(nn.Module):
     """Cosine matching of frame features with sample features in a square window.
 
-    Shapes: N frames, S samples (padded to the largest count), K keys channels, D = (2 radius + 1)^2 places.
+    Shapes: N frames, S samples (padded to the largest count), keys of K channels, D = (2 radius + 1)^2
+    places.
 
     Attributes:
         channels: Of the output of `forward`: one plus the best cosine, and the difference to what was found.
@@ -40,14 +41,14 @@ class LocalMatching(nn.Module):
             features: [M, C, H, W] of M sample pictures.
 
         Returns:
-            [M, D, K, H, W]; beyond the border, the border is repeated.
+            [M, H, W, D, K]; beyond the border, the border is repeated.
         """
         keys = self.keys(features)
         height, width = keys.shape[-2:]
         side = 2 * self.radius + 1
-        padded = F.pad(keys, (self.radius,) * 4, mode="replicate")
+        padded = F.pad(keys, (self.radius,) * 4, mode="replicate").permute(0, 2, 3, 1)
         return torch.stack(
-            [padded[..., y : y + height, x : x + width] for y in range(side) for x in range(side)], dim=1
+            [padded[:, y : y + height, x : x + width] for y in range(side) for x in range(side)], dim=3
         )
 
     def forward(self, features: Tensor, candidates: Tensor, present: Tensor) -> Tensor:
@@ -55,20 +56,23 @@ class LocalMatching(nn.Module):
 
         Args:
             features: [N, C, H, W] of the frames.
-            candidates: [N, S, D, K, H, W] as `candidates` gives them.
+            candidates: [N, H, W, S, D, K]: as `candidates` gives them, samples next to each other, so that a
+                place's
+                comparisons are one product of matrices.
             present: [N, S], 1 where there is a sample, 0 where the tensor is only padded.
 
         Returns:
             [N, 1 + K, H, W]: one plus the best cosine in any sample, and the absolute difference between the
             frame's key and the softly best match; all 0 without samples.
         """
-        query = self.keys(features)
-        cosine = (query[:, None, None] * candidates).sum(3)
-        mask = present[:, :, None, None, None]
-        # Cosines are bounded, so the softmax needs no maximum subtracted; exporters make it slow along this
-        # axis.
-        likely = (torch.exp((cosine - 1) * self.sharpness) * mask).flatten(1, 2)
-        found = (likely[:, :, None] * candidates.flatten(1, 2)).sum(1) / (likely.sum(1, keepdim=True) + 1e-6)
-        best = ((cosine + 1) * mask).flatten(1, 2).amax(1, keepdim=True)
+        query = self.keys(features).permute(0, 2, 3, 1)
+        places = candidates.shape[4]
+        mask = present[:, None, None, :, None].expand(-1, -1, -1, -1, places).flatten(3)
+        candidates = candidates.flatten(3, 4)
+        cosine = (candidates @ query[..., None])[..., 0]
+        # Cosines are bounded, so this softmax needs no maximum subtracted.
+        likely = torch.exp((cosine - 1) * self.sharpness) * mask
+        found = (likely[..., None, :] @ candidates)[..., 0, :] / (likely.sum(-1, keepdim=True) + 1e-6)
+        best = ((cosine + 1) * mask).amax(-1, keepdim=True)
         is_known = present.amax(1)[:, None, None, None]
-        return torch.cat([best, (query - found).abs() * is_known], 1)
+        return torch.cat([best, (query - found).abs() * is_known], -1).permute(0, 3, 1, 2)
