@@ -20,7 +20,7 @@ from cleanplate.wire.protocol import WireError
 from cleanplate.wire.ring import Channel
 
 FIRST_RETRY_SECONDS = 0.2
-LONGEST_RETRY_SECONDS = 15.0
+LONGEST_RETRY_SECONDS = 5.0
 HEALTHY_SECONDS = 20.0  # a worker that ran so long starts the back-off anew
 STARTING_SECONDS = 300.0  # how long loading may take before the worker counts as hung: TensorRT takes minutes
 HANG_SECONDS = 5.0  # the same for a running worker, which beats every quarter of a second
