@@ -4,14 +4,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.engine import refine
+from cleanplate.engine.drift import Drift, DriftWatch
 from cleanplate.engine.errors import FrameError, SamplesNeededError
-from cleanplate.engine.samples import BackgroundSamples
+from cleanplate.engine.exposure import UNCHANGED, Gain, LightTracker
+from cleanplate.engine.imaging import Picture, Plane
+from cleanplate.engine.refine import TemporalSmoother, shift_edge
+from cleanplate.engine.samples import BackgroundSamples, Plate
 
 DEFAULT_AREA = 512 * 288
 """Pixels of the engine's input for engines that work at any size."""
@@ -21,42 +24,37 @@ DEFAULT_MULTIPLE = 32
 
 
 @dataclass(frozen=True)
-class Drift:
-    """The scene no longer looks as it did when the background was captured.
-
-    Attributes:
-        kind: `light` or `camera`.
-        message: what happened and what to do, for the user.
-    """
-
-    kind: Literal["light", "camera"]
-    message: str
-
-
-@dataclass(frozen=True)
 class Result:
     """What one frame gave.
 
     Attributes:
         alpha: the matte, float32 [H, W], 0 (background) .. 1 (person), at the frame's size.
-        gain: per channel (b, g, r): the clean plate times this has the frame's exposure.
+        gain: of b, g and r: the clean plate times this has the frame's exposure; 1 without samples.
         drift: set while the samples no longer fit the scene.
         foreground_colour: float32 [H, W, 3] BGR, 0..255, where the model estimates it, else None.
     """
 
-    alpha: NDArray[np.float32]
-    gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    alpha: Plane
+    gain: Gain = (1.0, 1.0, 1.0)
     drift: Drift | None = None
-    foreground_colour: NDArray[np.float32] | None = None
+    foreground_colour: Plane | None = None
 
 
 @dataclass(frozen=True)
 class Matte:
     """An engine's own matte of a frame, before what all engines share; fields as in `Result`."""
 
-    alpha: NDArray[np.float32]
-    gain: tuple[float, float, float]
-    foreground_colour: NDArray[np.float32] | None = None
+    alpha: Plane
+    foreground_colour: Plane | None = None
+
+
+class Scene:
+    """What a stream with samples knows and follows of its scene."""
+
+    def __init__(self, plate: Plate) -> None:
+        self.plate = plate
+        self.tracker = LightTracker(plate.mean)
+        self.drift = DriftWatch(plate.mean)
 
 
 class Stream(ABC):
@@ -72,6 +70,9 @@ class Stream(ABC):
         self.shift = 0.0
         self._engine = engine
         self._samples: BackgroundSamples | None = None
+        self._scene: Scene | None = None
+        self._light = UNCHANGED
+        self._background: Plane | None = None
         self._size = (0, 0)
         self.reset()
 
@@ -86,16 +87,26 @@ class Stream(ABC):
             SamplesNeededError: the engine works by samples and has none.
             SampleError: the samples do not fit the frame.
         """
-        bgr = _as_bgr(frame)
+        bgr = _own_bgr(frame)
         self._follow(width=bgr.shape[1], height=bgr.shape[0])
+        scene = self._scene
+        if scene:
+            self._light = scene.tracker.update(bgr, self._background)
         matte = self._matte(bgr)
+        self._background = 1 - matte.alpha
         alpha = self._smoother.smooth(matte.alpha, bgr, self.smoothing)
-        alpha = refine.shift_edge(alpha, self.shift * bgr.shape[1] / 512)
-        return Result(alpha, matte.gain, None, matte.foreground_colour)
+        alpha = shift_edge(alpha, self.shift * bgr.shape[1] / 512)
+        if scene is None:
+            return Result(alpha, foreground_colour=matte.foreground_colour)
+        drift = scene.drift.observe(bgr, matte.alpha, self._light)
+        return Result(alpha, self._light.gain, drift, matte.foreground_colour)
 
     def reset(self) -> None:
         """Forget the past: the next frame is the first."""
-        self._smoother = refine.TemporalSmoother()
+        self._smoother = TemporalSmoother()
+        self._background = None
+        if self._scene:
+            self._scene.tracker.reset()
 
     def _follow(self, *, width: int, height: int) -> None:
         """Take up new samples or a new frame size."""
@@ -106,16 +117,17 @@ class Stream(ABC):
             self.reset()
         if (width, height) != self._size or samples is not self._samples:
             self._samples = None  # so that a failure is met again with the next frame
+            self._scene = Scene(samples.plate(width, height)) if len(samples) else None
             self._prepare(samples, width, height)
             self._size, self._samples = (width, height), samples
 
     @abstractmethod
     def _prepare(self, samples: BackgroundSamples, width: int, height: int) -> None:
-        """Compute what depends on the samples and the frame size alone."""
+        """Compute what depends on the samples and the frame size alone; `self._scene` is ready."""
 
     @abstractmethod
-    def _matte(self, bgr: NDArray[np.uint8]) -> Matte:
-        """The engine's own matte, before smoothing and shift."""
+    def _matte(self, bgr: Picture) -> Matte:
+        """The engine's own matte, before smoothing and shift; `self._light` is the frame's."""
 
 
 class Engine(ABC):
@@ -162,9 +174,12 @@ class Engine(ABC):
         """A new stream; an engine may serve several."""
 
 
-def _as_bgr(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _own_bgr(frame: NDArray[np.uint8]) -> Picture:
+    """A copy, because a stream compares frames and callers use their buffers again."""
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] not in (3, 4) or frame.size == 0:
         raise FrameError(
             f"A frame has shape {frame.shape} and type {frame.dtype}; give 8-bit BGR or BGRA frames."
         )
-    return np.ascontiguousarray(frame[:, :, :3])
+    if frame.shape[2] == 4:
+        return cv2.cvtColor(frame, cv2.COLOR_BGRA2BGR).astype(np.uint8, copy=False)
+    return frame.copy()

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from cleanplate.engine.base import Engine, Matte, Stream
 from cleanplate.engine.evidence import compare
-from cleanplate.engine.exposure import LightTracker
 from cleanplate.engine.imaging import (
     Picture,
     Plane,
@@ -74,11 +73,11 @@ class DifferenceEngine(Engine):
 
 
 class _DifferenceStream(Stream):
-    def _prepare(self, samples: BackgroundSamples, width: int, height: int) -> None:
-        plate = samples.plate(width, height)
+    def _prepare(self, samples: BackgroundSamples, width: int, height: int) -> None:  # noqa: ARG002
+        assert self._scene is not None  # the engine needs samples
+        plate = self._scene.plate
         self._half_size = (width // 2, height // 2)
         self._noise = channel_mean(resize_plane(plate.noise, *self._half_size))
-        self._light = LightTracker(plate.mean)
         self._registration = Registration(plate)
         self._forget()
 
@@ -90,10 +89,10 @@ class _DifferenceStream(Stream):
         self._before: tuple[Plane, Picture] | None = None  # matte and frame at half size
         self._colours = ColourModel()
 
-    def _matte(self, bgr: NDArray[np.uint8]) -> Matte:
+    def _matte(self, bgr: Picture) -> Matte:
+        light = self._light
         half = resize_picture(bgr, *self._half_size)
         background = None if self._before is None else 1 - self._before[0]
-        light = self._light.update(bgr, background)
         registration = self._registration
         clear = np.ones(half.shape[:2], np.float32) if background is None else background
         for _ in range(3 if background is None else 1):
@@ -111,7 +110,7 @@ class _DifferenceStream(Stream):
         mask = clear_islands_and_holes(support)
         soft = soften(mask, support)
         self._before = (soft, half)
-        return Matte(self._outline(bgr, soft, light.relight(registration.placed.full)), light.gain)
+        return Matte(self._outline(bgr, soft, light.relight(registration.placed.full)))
 
     def _persistence(self, half: Picture) -> Plane:
         if self._before is None:

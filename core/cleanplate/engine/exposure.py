@@ -72,6 +72,15 @@ class Light:
         return cv2.LUT(plate, self.curves).astype(np.uint8, copy=False)
 
 
+UNCHANGED = Light(
+    np.repeat(np.arange(256, dtype=np.uint8)[np.newaxis, :, np.newaxis], 3, axis=2),
+    np.ones((1, 1), np.float32),
+    (1.0, 1.0, 1.0),
+    1.0,
+)
+"""The plate's own light."""
+
+
 class LightTracker:
     """Follows the light over the frames of a stream.
 
@@ -84,6 +93,7 @@ class LightTracker:
         self.size = (max(16, width // SIZE_DIVISOR), max(9, height // SIZE_DIVISOR))
         small = resize_plane(plate, *self.size)
         self._log = np.log(small + np.float32(LIFT))
+        self._plate = small.reshape(-1, 3)
         self._basis = _basis(small)
         self._grey = channel_mean(small)
         self._deviation = _deviation(self._grey)
@@ -117,7 +127,8 @@ class LightTracker:
         self._heights = heights
         total = float(inliers.sum()) + 1e-6
         self._agreement = total / (float(weights.sum()) + 1e-6)
-        b, g, r = np.exp((inliers * logs).sum(axis=1) / total)
+        # Of sums, not of logarithms: those are lifted.
+        b, g, r = (inliers @ small.reshape(-1, 3) + 1e-3) / (inliers @ self._plate + 1e-3)
         field = self._field(
             (logs - self._model(heights)).mean(axis=0), weights, weights * (alike.ravel() > ALIKE)
         )

@@ -2,55 +2,60 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from cleanplate.engine.imaging import as_plane, box_mean
+from cleanplate.engine.imaging import Picture, Plane, as_plane, box_mean, largest_channel
+
+MOTION = 8.0
+"""Mean change of a pixel's surroundings (of 255) at which smoothing has dropped to a third."""
+
+STRONGEST = 0.9
+"""Share of the matte before that smoothing at its strongest keeps where nothing moves."""
 
 
 class TemporalSmoother:
-    """Exponential smoothing of mattes that lets go where the picture moves."""
-
-    MOTION = 12.0
-    """Change of a pixel (0..255) at which smoothing has dropped to a third."""
+    """Exponential smoothing of mattes that lets go where the picture moves, so that hands leave no ghosts."""
 
     def __init__(self) -> None:
-        self._alpha: NDArray[np.float32] | None = None
-        self._grey: NDArray[np.uint8] | None = None
+        self._before: tuple[Plane, Picture] | None = None  # matte and frame
 
-    def smooth(
-        self, alpha: NDArray[np.float32], bgr: NDArray[np.uint8], strength: float
-    ) -> NDArray[np.float32]:
+    def smooth(self, alpha: Plane, bgr: Picture, strength: float) -> Plane:
         """Blend a matte with its predecessors.
 
         Args:
             alpha: float32 [H, W], 0..1.
-            bgr: its frame, uint8 [H, W, 3].
-            strength: 0 (none) .. 1.
+            bgr: its frame, uint8 [H, W, 3], of the same size as the frames before.
+            strength: 0 (none) .. 1 (strongest).
         """
-        grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
-        if self._alpha is not None and self._grey is not None and strength > 0:
-            motion = cv2.blur(cv2.absdiff(grey, self._grey), (5, 5)).astype(np.float32)
-            keep = np.float32(0.9 * strength) * np.exp(-np.square(motion / np.float32(self.MOTION)))
-            alpha = (alpha + keep * (self._alpha - alpha)).astype(np.float32, copy=False)
-        self._alpha, self._grey = alpha, grey
+        if self._before is not None and strength > 0:
+            before, frame = self._before
+            change = largest_channel(cv2.absdiff(bgr, frame).astype(np.uint8, copy=False))
+            motion = box_mean(change.astype(np.float32), 2)
+            keep = np.float32(STRONGEST * strength) * np.exp(-np.square(motion * np.float32(1 / MOTION)))
+            alpha = as_plane(alpha + keep * (before - alpha))
+        self._before = (alpha, bgr)
         return alpha
 
 
-def shift_edge(alpha: NDArray[np.float32], pixels: float) -> NDArray[np.float32]:
-    """Move the matte's edge outwards (+) or inwards (-) by a fraction of pixels."""
-    if pixels == 0:
-        return alpha
-    grow = cv2.dilate if pixels > 0 else cv2.erode
+def shift_edge(alpha: Plane, pixels: float) -> Plane:
+    """Move a matte's edge outwards (+) or inwards (-), by fractions of a pixel too.
+
+    Args:
+        alpha: float32 [H, W], 0..1.
+        pixels: how far; 0 gives the matte itself.
+    """
     whole, part = divmod(abs(pixels), 1)
-    shifted = alpha
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-    if whole:
-        shifted = grow(shifted, kernel, iterations=int(whole)).astype(np.float32, copy=False)
-    if part:
-        shifted = (shifted + np.float32(part) * (grow(shifted, kernel) - shifted)).astype(
-            np.float32, copy=False
-        )
-    return shifted
+    shifted = _grow(alpha, int(whole), outwards=pixels > 0)
+    if part == 0:
+        return shifted
+    further = _grow(alpha, int(whole) + 1, outwards=pixels > 0)
+    return as_plane(shifted + np.float32(part) * (further - shifted))
+
+
+def _grow(alpha: Plane, radius: int, *, outwards: bool) -> Plane:
+    if radius == 0:
+        return alpha
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    return as_plane(cv2.dilate(alpha, disc) if outwards else cv2.erode(alpha, disc))
 
 
 class GuidedFilter:
@@ -62,14 +67,15 @@ class GuidedFilter:
         epsilon: variance of the guide below which it counts as flat.
     """
 
-    def __init__(self, guide: NDArray[np.float32], radius: int, epsilon: float) -> None:
+    def __init__(self, guide: Plane, radius: int, epsilon: float) -> None:
         self._guide, self._radius = guide, radius
         self._mean = box_mean(guide, radius)
         self._variance = box_mean(guide * guide, radius) - self._mean * self._mean + np.float32(epsilon)
 
-    def apply(self, picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    def apply(self, picture: Plane) -> Plane:
         """Make a picture, float32 [H, W], follow the guide's edges."""
         mean = box_mean(picture, self._radius)
-        slope = as_plane((box_mean(self._guide * picture, self._radius) - self._mean * mean) / self._variance)
+        covariance = box_mean(self._guide * picture, self._radius) - self._mean * mean
+        slope = as_plane(covariance / self._variance)
         offset = as_plane(mean - slope * self._mean)
         return as_plane(box_mean(slope, self._radius) * self._guide + box_mean(offset, self._radius))

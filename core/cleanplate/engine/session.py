@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from cleanplate.engine.base import Engine, Matte, Stream
 from cleanplate.engine.card import BGR_SHAPE, COUNT, Card, Shape, read_card, resolve
 from cleanplate.engine.errors import CardError
-from cleanplate.engine.exposure import LightTracker
-from cleanplate.engine.imaging import resize_picture, resize_plane
+from cleanplate.engine.imaging import Picture, resize_picture, resize_plane
 from cleanplate.engine.providers import Graph, OnnxRuntime, Provider, Runtime, TensorInfo, load_on_best
 from cleanplate.engine.samples import BackgroundSamples
 
@@ -125,13 +124,12 @@ class _OnnxStream(Stream):
         self._input_size = self._engine.input_size(width, height)
         pictures = [_tensor(image) for image in samples.resized(*self._input_size)]
         self._features = self._network.encode(pictures, *self._input_size)
-        self._light = LightTracker(samples.plate(width, height).mean) if len(samples) else None
 
     def reset(self) -> None:
         super().reset()
         self._states: dict[str, Tensor] | None = None
 
-    def _matte(self, bgr: NDArray[np.uint8]) -> Matte:
+    def _matte(self, bgr: Picture) -> Matte:
         height, width = bgr.shape[:2]
         resizes = self._input_size != (width, height)
         picture = resize_picture(bgr, *self._input_size) if resizes else bgr
@@ -144,8 +142,7 @@ class _OnnxStream(Stream):
         if resizes:
             alpha = resize_plane(alpha, width, height)
             colour = None if colour is None else resize_plane(colour, width, height)
-        gain = self._light.update(bgr, 1 - alpha).gain if self._light else (1.0, 1.0, 1.0)
-        return Matte(alpha, gain, colour)
+        return Matte(alpha, colour)
 
 
 def _tensor(bgr: NDArray[np.uint8]) -> Tensor:
