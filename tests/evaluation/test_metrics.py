@@ -22,6 +22,11 @@ def test_iou_and_dice() -> None:
     assert metrics.dice(pred, true) == pytest.approx(2 / 4)
 
 
+def test_mean_iou_is_over_both_classes() -> None:
+    pred, true = plane([[1, 1, 0, 0]]), plane([[0, 1, 0, 0]])
+    assert metrics.mean_iou(pred, true) == pytest.approx((1 / 2 + 2 / 3) / 2)
+
+
 def test_empty_masks_agree() -> None:
     nothing = np.zeros((4, 4), np.float32)
     assert metrics.intersection_over_union(nothing, nothing) == 1

@@ -82,6 +82,7 @@ def frame_values(pred: Float, true: Float, valid: NDArray[np.bool_] | None) -> d
         return {"false": metrics.false_foreground(pred if valid is None else pred * valid)}
     values = {
         "iou": metrics.intersection_over_union(pred, true, valid),
+        "mean_iou": metrics.mean_iou(pred, true, valid),
         "boundary": metrics.boundary_iou(pred, true, valid),
         "dice": metrics.dice(pred, true, valid),
         "mad": metrics.mad(pred, true, valid),

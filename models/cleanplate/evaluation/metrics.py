@@ -28,6 +28,11 @@ def intersection_over_union(pred: Float, true: Float, valid: Bool | None = None)
     return _ratio(*_masks(pred, true, valid))
 
 
+def mean_iou(pred: Float, true: Float, valid: Bool | None = None) -> float:
+    """Return the mean of the IoUs of person and background, as paper 003 reports it."""
+    return (intersection_over_union(pred, true, valid) + _ratio(*_masks(1 - pred, 1 - true, valid))) / 2
+
+
 def dice(pred: Float, true: Float, valid: Bool | None = None) -> float:
     """Return the Dice coefficient of the masks at `THRESHOLD`; 1 where both are empty."""
     a, b = _masks(pred, true, valid)

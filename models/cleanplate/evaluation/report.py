@@ -17,6 +17,7 @@ UInt8 = NDArray[np.uint8]
 
 COLUMNS = (
     ("iou", "IoU", 1, ".3f"),
+    ("mean_iou", "mean IoU", 1, ".3f"),
     ("boundary", "boundary IoU", 1, ".3f"),
     ("dice", "Dice", 1, ".3f"),
     ("mad", "MAD x1000", 1000, ".1f"),
