@@ -143,4 +143,4 @@ class _RedStream(Stream):
 
     def _matte(self, bgr: Picture) -> Matte:
         red = bgr[..., 2].astype(np.float32) - 2 * bgr[..., 0].astype(np.float32)
-        return Matte(np.clip((red - 20) / 80, 0, 1).astype(np.float32), (1.0, 1.0, 1.0))
+        return Matte(np.clip((red - 20) / 80, 0, 1).astype(np.float32))
