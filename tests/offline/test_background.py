@@ -15,7 +15,10 @@ SMALL = np.zeros((36, 64, 3), np.uint8)
 def test_words_and_colours() -> None:
     assert parse_background("transparent") is None
     assert isinstance(parse_background("blur"), Blur)
-    assert parse_background("#2Ea0ff") == Colour((255, 160, 46))
+    colour = parse_background("#2Ea0ff")
+    assert isinstance(colour, Colour)
+    assert colour.bgr == (255, 160, 46)
+    assert tuple(colour.behind(SMALL, MATTE, 7, 5)[4, 6]) == (255, 160, 46)
 
 
 @pytest.mark.parametrize("text", ["", "green", "#12345", "#1234567", "missing.png"])

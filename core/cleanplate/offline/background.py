@@ -1,7 +1,6 @@
 """What replaces the background: a colour, a picture, or the room itself, blurred."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +21,7 @@ class Background(Protocol):
     """Makes what stands behind the person."""
 
     def behind(self, small: Picture, matte: Plane, width: int, height: int) -> Picture:
-        """The background of one frame.
+        """The background of one frame; the picture may be shared between calls, and is not to be changed.
 
         Args:
             small: the frame at the matte's size, uint8 [h, w, 3] BGR.
@@ -33,15 +32,22 @@ class Background(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class Colour:
-    """One colour, BGR 0..255."""
+    """One colour.
 
-    bgr: tuple[int, int, int]
+    Attributes:
+        bgr: blue, green and red, 0..255.
+    """
+
+    def __init__(self, bgr: tuple[int, int, int]) -> None:
+        self.bgr = bgr
+        self._plain: Picture = np.zeros((0, 0, 3), np.uint8)
 
     def behind(self, small: Picture, matte: Plane, width: int, height: int) -> Picture:  # noqa: ARG002
         """A plain picture."""
-        return np.full((height, width, 3), self.bgr, np.uint8)
+        if self._plain.shape[:2] != (height, width):
+            self._plain = np.full((height, width, 3), self.bgr, np.uint8)
+        return self._plain
 
 
 class Image:

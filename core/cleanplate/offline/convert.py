@@ -107,7 +107,7 @@ def _finish(matted: _Matted, look: Look) -> Picture:
     picture, result = matted.frame.picture, matted.result
     cutout = cut_out(picture, matted.small, result.alpha, result.foreground_colour)
     if look.alpha_only:
-        return cutout.grey()
+        return cutout.alpha
     if look.background is None:
         return cutout.transparent()
     height, width = picture.shape[:2]
