@@ -244,16 +244,18 @@ class FilterSource:
         """What happens once per frame of OBS, however often the source is shown."""
         self._destroy_retired()
         self._frame_id += 1
-        texture = renderer.take_frame(source, self._frame_id, self._channel.frame_taken)
-        if not texture:
-            return
-        if self._worker.awake and renderer.send_frame(self._channel, self._segment.address):
-            self._worker.wake()
+        # In this order, or the frame whose matte is just coming could be overwritten as one nobody waits for.
+        frame_taken = self._channel.frame_taken
         if renderer.take_matte(self._channel, self._segment.address):
             self._mattes += 1
             now = time.monotonic()
             self._intervals_ms.append(1e3 * (now - self._matte_came))
             self._matte_came = now
+        texture = renderer.take_frame(source, self._frame_id, frame_taken)
+        if not texture:
+            return
+        if self._worker.awake and renderer.send_frame(self._channel, self._segment.address):
+            self._worker.wake()
         capture = self._capture
         if capture is not None and self._effect is not None:
             capture.step(self._effect, texture, source.width, source.height, time.monotonic())
