@@ -235,8 +235,8 @@ def _as_root() -> list[str] | None:
     return None
 
 
-def _apt_install(packages: list[str], prefix: Sequence[str] = ()) -> None:
-    apt = [*(_as_root() or []), *prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
+def _apt_install(packages: list[str], prefix: Sequence[str] = (), options: Sequence[str] = ()) -> None:
+    apt = [*(_as_root() or []), *prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *options]
     run_quietly([*apt, "update"])
     run_quietly([*apt, "install", "--yes", "--no-install-recommends", *packages])
 
@@ -265,14 +265,15 @@ def test_in_chroot(release: str) -> None:
     if _as_root() != [] or not shutil.which("unshare"):
         raise CheckError("Chroots need Linux and root: start this as root.")
     # Programs in the chroot have to find the interpreter of our environment under its own path.
-    interpreter = Path(sys.base_prefix)
-    if interpreter == Path("/usr"):
+    question = [str(_venv_python()), "-c", "import sys; print(sys.base_prefix)"]
+    interpreter = subprocess.run(question, check=True, capture_output=True, text=True).stdout.strip()
+    if interpreter == "/usr":
         raise CheckError(
             "The system's own Python cannot be shown to a chroot, which has another in its place. "
             "Start this with a Python that is installed elsewhere, such as one of pyenv."
         )
     root = _chroot(release)
-    shared = dict.fromkeys(["/dev", "/proc", "/sys", tempfile.gettempdir(), str(ROOT), str(interpreter)])
+    shared = dict.fromkeys(["/dev", "/proc", "/sys", tempfile.gettempdir(), str(ROOT), interpreter])
     mounts = [
         f"mkdir -p {path} && mount --rbind {source} {path}" for source, path in _mount_points(root, shared)
     ]
@@ -300,7 +301,8 @@ def _chroot(release: str) -> Path:
         shutil.rmtree(unfinished)
     unfinished.mkdir(parents=True)
     run_quietly(["debootstrap", "--variant=minbase", release, unfinished, MATRIX_MIRROR])
-    _apt_install(MATRIX_PACKAGES, ["chroot", str(unfinished)])
+    # A mirror's index of a moving release may be older than it should be; that is no harm here.
+    _apt_install(MATRIX_PACKAGES, ["chroot", str(unfinished)], ["-o", "Acquire::Check-Valid-Until=false"])
     unfinished.rename(root)
     return root
 

@@ -1,10 +1,11 @@
 """Fixtures of the tests that drive a real OBS; they are skipped, with the reason, where it cannot run."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from fixture_types import CloseCleanly, StartObs
 
 from cleanplate.studio.exit_report import ExitReport
 from cleanplate.studio.scene import Clip, empty_clip, person_clip, standing_clip
@@ -13,9 +14,6 @@ from cleanplate.studio.session import ObsSession, missing_programs
 LOG_TAIL_CHARACTERS = 6000
 # With stock filters alone, OBS 29.0.2 leaks one block, and in one run of eight (of 25) another.
 LEAK_JITTER = 1
-
-StartObs = Callable[..., ObsSession]
-CloseCleanly = Callable[[ObsSession], ExitReport]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

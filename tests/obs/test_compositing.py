@@ -4,12 +4,12 @@ Limits are peak signal-to-noise ratios in dB of 8-bit pictures: 40 dB is a mean 
 They leave 5 to 10 dB for the matte, which is the engine's business and measured there.
 """
 
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from conftest import CloseCleanly, StartObs
 from filtered_camera import (
     CAMERA,
     COLOR_BGR,
@@ -20,6 +20,7 @@ from filtered_camera import (
     is_flat,
     scripts,
 )
+from fixture_types import CloseCleanly, StartObs
 from numpy.typing import NDArray
 from truth import FrameFinder, blurred, certain_background, certain_figure, near_figure, psnr
 
@@ -171,14 +172,24 @@ def _check_edges(obs: ObsSession) -> None:
     configure(obs, shift=0.0)
 
 
-def test_toggle_hotkey(start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip) -> None:
+def test_hotkeys_and_countdown(start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip) -> None:
     obs = start_obs(scripts=scripts())
-    add_filtered_camera(obs, empty_room)
+    add_filtered_camera(obs, empty_room, countdown=3)
     assert is_flat(obs.screenshot(SCENE), COLOR_BGR), "the cover shows while there are no samples"
+
     obs.trigger_hotkey("cleanplate.toggle")
     wait_for(lambda: shows_marker(obs.screenshot(SCENE)[..., :3]), "the camera, as the user wished")
     obs.trigger_hotkey("cleanplate.toggle")
     wait_for(lambda: is_flat(obs.screenshot(SCENE), COLOR_BGR), "the cover")
+
+    begin = time.monotonic()
+    obs.trigger_hotkey("cleanplate.capture")
+    wait_for(lambda: not is_flat(obs.screenshot(SCENE), COLOR_BGR), "the countdown over the picture")
+    digits = obs.screenshot(SCENE)[..., :3]
+    assert (digits[:, :200] == COLOR_BGR).all(), "the cover stays beside the digits"
+    assert not shows_marker(digits)
+    obs.wait_for_log("captured")
+    assert time.monotonic() - begin > 3
     close_cleanly(obs)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import CloseCleanly, StartObs
 from filtered_camera import (
     CAMERA,
     COLOR_BGR,
@@ -17,6 +16,7 @@ from filtered_camera import (
     scripts,
     wait_for_figure,
 )
+from fixture_types import CloseCleanly, StartObs
 
 from cleanplate.studio.config import SCENE
 from cleanplate.studio.scene import Clip, empty_clip, raw_frames, shows_marker
@@ -28,6 +28,7 @@ GARBAGE_SECONDS = 2.0
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # the filter waits longer after each loss: 70 s in all
 def test_worker_killed_hung_and_lying(
     start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip, person: Clip
 ) -> None:

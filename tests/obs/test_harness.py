@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import StartObs
+from fixture_types import StartObs
 
 from cleanplate.studio.config import CANVAS_HEIGHT, CANVAS_WIDTH, Script
 from cleanplate.studio.scene import (

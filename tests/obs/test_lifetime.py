@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from conftest import CloseCleanly, StartObs
 from filtered_camera import (
     CAMERA,
     COLOR_BGR,
@@ -18,6 +17,7 @@ from filtered_camera import (
     shows_figure,
     wait_for_figure,
 )
+from fixture_types import CloseCleanly, StartObs
 
 from cleanplate.studio.config import COLLECTION, SCENE, Script
 from cleanplate.studio.scene import Clip, raw_frames, read_frames, shows_marker

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import cv2
-from conftest import CloseCleanly, StartObs
 from filtered_camera import (
     CAMERA,
     COLOR_BGR,
@@ -17,6 +16,7 @@ from filtered_camera import (
     shows_figure,
     wait_for_figure,
 )
+from fixture_types import CloseCleanly, StartObs
 
 from cleanplate.studio.config import SCENE
 from cleanplate.studio.scene import Clip, raw_frames, room

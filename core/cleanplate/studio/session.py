@@ -21,7 +21,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -31,8 +31,8 @@ import cv2
 import numpy as np
 import obsws_python
 import psutil
+import websocket
 from numpy.typing import NDArray
-from obsws_python.error import OBSSDKError
 
 from cleanplate.studio.config import COLLECTION, PROFILE, SCENE, Script, write_config
 from cleanplate.studio.display import PresentDisplay, VirtualDisplay
@@ -330,14 +330,9 @@ class ObsSession:
                 f"OBS ended with status {self._process.returncode} at start; see {self.log_path}"
             )
         # The server answers before the main window is up; closing it then would be lost.
-        if not self._main_windows() or not _listening(port):
+        if not self._main_windows() or not _accepts_sessions(port):
             return None
-        try:
-            client = obsws_python.ReqClient(host="127.0.0.1", port=port, password="", timeout=REQUEST_SECONDS)
-            client.get_scene_list()
-        except (OSError, OBSSDKError):
-            return None
-        return client
+        return obsws_python.ReqClient(host="127.0.0.1", port=port, password="", timeout=REQUEST_SECONDS)
 
     def _main_windows(self) -> list[str]:
         return [window for window, title in self._display.windows().items() if _MAIN_WINDOW.match(title)]
@@ -368,9 +363,14 @@ def camera_settings(clip: Path) -> dict[str, Any]:
     }
 
 
-def _listening(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _accepts_sessions(port: int) -> bool:
+    """Whether obs-websocket says hello: until OBS has finished loading, it throws out whoever comes."""
+    # Asked like this because a ReqClient that is thrown out leaves its socket open.
+    try:
+        with closing(websocket.create_connection(f"ws://127.0.0.1:{port}", timeout=REQUEST_SECONDS)) as probe:
+            return bool(probe.recv())
+    except (OSError, websocket.WebSocketException):
+        return False
 
 
 def _free_port() -> int:
