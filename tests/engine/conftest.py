@@ -31,7 +31,7 @@ def save_graph(
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write_model(folder: Path, name: str = "tiny", role: str | None = "fast", **changes: Any) -> Path:
+def write_model(folder: Path, stem: str = "tiny", role: str | None = "fast", **changes: Any) -> Path:
     """A network that can be computed by hand.
 
     The encoder gives each sample's mean over the picture. The frame graph's matte is the state of the frame
@@ -39,7 +39,7 @@ def write_model(folder: Path, name: str = "tiny", role: str | None = "fast", **c
     of samples times 0.01; the state's successor is the red times 0.5 at half the size.
     """
     frame_hash = save_graph(
-        folder / f"{name}.onnx",
+        folder / f"{stem}.onnx",
         [
             helper.make_node("Slice", ["src", "zero", "one", "channel"], ["red"]),
             helper.make_node("Mul", ["red", "quarter"], ["red_part"]),
@@ -66,18 +66,18 @@ def write_model(folder: Path, name: str = "tiny", role: str | None = "fast", **c
         scale=np.array([1, 1, 2, 2], np.float32),
     )
     encoder_hash = save_graph(
-        folder / f"{name}-samples.onnx",
+        folder / f"{stem}-samples.onnx",
         [helper.make_node("ReduceMean", ["bgr"], ["bgr_mean"], axes=[2, 3], keepdims=0)],
         {"bgr": ["n", 3, "h", "w"]},
         {"bgr_mean": ["n", 3]},
     )
     card = {
         "schema": 1,
-        "name": name,
+        "name": stem,
         "title": "A tiny network",
         "role": role,
-        "graph": {"file": f"{name}.onnx", "sha256": frame_hash},
-        "encoder": {"file": f"{name}-samples.onnx", "sha256": encoder_hash},
+        "graph": {"file": f"{stem}.onnx", "sha256": frame_hash},
+        "encoder": {"file": f"{stem}-samples.onnx", "sha256": encoder_hash},
         "input": {"area": 64 * 32, "multiple": 16},
         "max_samples": 4,
         "ranges": {"src": [0, 1], "bgr": [0, 1], "pha": [0, 1]},
@@ -89,7 +89,7 @@ def write_model(folder: Path, name: str = "tiny", role: str | None = "fast", **c
         "quality": [{"set": "none", "metric": "IoU", "value": 0.5}],
     }
     card.update(changes)
-    path = folder / f"{name}.json"
+    path = folder / f"{stem}.json"
     path.write_text(json.dumps(card))
     return path
 

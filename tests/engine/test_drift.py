@@ -1,0 +1,72 @@
+"""Drift through the whole engine: it must speak up when it should, and be silent else."""
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.engine.base import Stream
+from cleanplate.engine.drift import CHECK_FRAMES, CONFIRMATIONS, Drift
+from cleanplate.engine.matting import create_engine
+
+sys.path.insert(0, str(Path(__file__).parent))
+from scenes import HEIGHT, WIDTH, add_person, draw_room, person_mask, photograph
+
+SETTLED = CHECK_FRAMES * (CONFIRMATIONS + 1)
+
+
+def new_stream() -> Stream:
+    engine = create_engine("difference")
+    engine.set_samples([photograph(draw_room(), 1)])
+    return engine.stream()
+
+
+def moved(scene: NDArray[np.float32], x: float, y: float) -> NDArray[np.float32]:
+    move = np.float32([[1, 0, x], [0, 1, y]])
+    return np.asarray(
+        cv2.warpAffine(scene, move, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE), np.float32
+    )
+
+
+def play(stream: Stream, scene: NDArray[np.float32], frames: int) -> Drift | None:
+    pictures = [photograph(scene, seed) for seed in (2, 3)]
+    for index in range(frames):
+        drift = stream.process(pictures[index % 2]).drift
+    return drift
+
+
+def test_nothing_is_said_while_the_scene_stays() -> None:
+    stream = new_stream()
+    assert play(stream, draw_room(), SETTLED) is None
+    assert play(stream, add_person(draw_room() * 0.9, person_mask()), SETTLED) is None
+
+
+def test_moved_camera_is_reported_and_withdrawn() -> None:
+    stream = new_stream()
+    scene = add_person(draw_room(), person_mask())
+    drift = play(stream, moved(scene, 18, 10), SETTLED)
+    assert drift is not None
+    assert drift.kind == "camera"
+    assert "Capture it again" in drift.message
+    assert play(stream, scene, SETTLED) is None
+
+
+def test_changed_lamp_is_reported() -> None:
+    drift = play(new_stream(), draw_room() * np.float32([0.6, 0.9, 1.1]), SETTLED)
+    assert drift is not None
+    assert drift.kind == "light"
+
+
+def test_darkness_is_reported() -> None:
+    drift = play(new_stream(), draw_room() * np.float32(0.3), SETTLED)
+    assert drift is not None
+    assert drift.kind == "light"
+
+
+def test_a_hand_before_the_lens_for_half_a_second_is_no_drift() -> None:
+    stream = new_stream()
+    play(stream, draw_room(), CHECK_FRAMES)
+    assert play(stream, np.full((HEIGHT, WIDTH, 3), (90, 110, 160), np.float32), CHECK_FRAMES // 2) is None
+    assert play(stream, draw_room(), SETTLED) is None

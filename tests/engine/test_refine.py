@@ -1,0 +1,74 @@
+"""Smoothing, edge shift and guided filter on mattes that can be followed by hand."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cleanplate.engine.refine import STRONGEST, GuidedFilter, TemporalSmoother, shift_edge
+
+GREY = np.full((40, 60, 3), 100, np.uint8)
+
+
+def disc(radius: float, height: int = 81, width: int = 81) -> NDArray[np.float32]:
+    y, x = np.mgrid[:height, :width]
+    return np.clip(radius + 0.5 - np.hypot(y - height // 2, x - width // 2), 0, 1).astype(np.float32)
+
+
+def test_flicker_is_damped_where_nothing_moves() -> None:
+    smoother = TemporalSmoother()
+    smoother.smooth(np.zeros((40, 60), np.float32), GREY, 0.5)
+    smoothed = smoother.smooth(np.ones((40, 60), np.float32), GREY, 0.5)
+    np.testing.assert_allclose(smoothed, 1 - 0.5 * STRONGEST, atol=1e-6)
+
+
+def test_no_ghost_where_the_picture_moves() -> None:
+    smoother = TemporalSmoother()
+    hand = np.zeros((40, 60), np.float32)
+    hand[:, :30] = 1
+    frame = GREY.copy()
+    frame[:, :30] = 220
+    smoother.smooth(hand, frame, 1.0)
+    smoothed = smoother.smooth(np.zeros((40, 60), np.float32), GREY, 1.0)
+    assert smoothed[:, :30].max() < 0.01
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_first_matte_passes(strength: float) -> None:
+    matte = disc(10, 40, 60)
+    np.testing.assert_array_equal(TemporalSmoother().smooth(matte, GREY, strength), matte)
+
+
+def test_strength_zero_passes_every_matte() -> None:
+    smoother = TemporalSmoother()
+    smoother.smooth(np.zeros((40, 60), np.float32), GREY, 0.0)
+    matte = disc(10, 40, 60)
+    np.testing.assert_array_equal(smoother.smooth(matte, GREY, 0.0), matte)
+
+
+@pytest.mark.parametrize("pixels", [-4.0, -1.5, -0.5, 0.0, 0.25, 1.0, 2.5, 5.0])
+def test_edge_is_shifted_by_so_many_pixels(pixels: float) -> None:
+    shifted = shift_edge(disc(20), pixels)
+    radius = np.sqrt(shifted.sum() / np.pi)
+    assert radius == pytest.approx(20 + pixels, abs=0.4)
+
+
+def test_shift_by_nothing_is_the_matte_itself() -> None:
+    matte = disc(20)
+    assert shift_edge(matte, 0.0) is matte
+
+
+def test_guided_filter_follows_the_guides_edge() -> None:
+    guide = np.zeros((40, 60), np.float32)
+    guide[:, 30:] = 1
+    blurred = np.clip((np.arange(60, dtype=np.float32) - 24) / 12, 0, 1) * np.ones((40, 1), np.float32)
+    filtered = GuidedFilter(guide, 6, 1e-4).apply(blurred)
+    assert filtered[:, 29].max() < 0.3
+    assert filtered[:, 30].min() > 0.7
+
+
+def test_guided_filter_of_a_flat_guide_is_the_mean() -> None:
+    picture = np.random.default_rng(1).random((30, 30)).astype(np.float32)
+    filtered = GuidedFilter(np.full((30, 30), 0.5, np.float32), 1, 1e-2).apply(picture)
+    weights = np.float32([1, 2, 3, 2, 1]) / 9  # a mean of means
+    expected = (np.outer(weights, weights) * picture[8:13, 8:13]).sum()
+    assert filtered[10, 10] == pytest.approx(expected, abs=1e-3)

@@ -1,0 +1,93 @@
+"""Background samples: files, statistics, and the plate estimated from frames with people."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from cleanplate.engine.errors import SampleError
+from cleanplate.engine.samples import NOISE_FLOOR, BackgroundSamples, estimate_plate, load_sample
+
+
+def room(value: int = 120) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    y, x = np.mgrid[:48, :64]
+    return (np.dstack([x, y, x + y]) // 2 + value // 2).astype(np.uint8)
+
+
+def test_sample_file_is_read_without_loss(tmp_path: Path) -> None:
+    path = tmp_path / "Bild ä 1.png"
+    path.write_bytes(cv2.imencode(".png", room())[1].tobytes())
+    np.testing.assert_array_equal(load_sample(path), room())
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no picture"])
+def test_unreadable_sample_file_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "sample.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SampleError, match=r"sample\.png .* Capture it again"):
+        load_sample(path)
+
+
+def test_plate_is_the_mean_and_noise_the_deviation() -> None:
+    samples = [room(), room()]
+    samples[0][10, 10] -= 20
+    plate = BackgroundSamples(samples).plate(64, 48)
+    np.testing.assert_allclose(plate.mean[10, 10], room()[10, 10].astype(np.float32) - 10, atol=0.5)
+    np.testing.assert_allclose(plate.noise[10, 10], 10, atol=0.5)
+    np.testing.assert_allclose(plate.noise[30, 30], NOISE_FLOOR)
+
+
+def test_samples_are_brought_to_the_newest_ones_exposure() -> None:
+    bright = np.clip(room().astype(np.float32) * 1.3, 0, 255).astype(np.uint8)
+    plate = BackgroundSamples([bright, bright, room()]).plate(64, 48)
+    np.testing.assert_allclose(plate.mean, room(), atol=4)
+
+
+def test_plate_is_scaled_to_the_frame() -> None:
+    plate = BackgroundSamples([room()]).plate(32, 24)
+    assert plate.mean.shape == (24, 32, 3)
+    np.testing.assert_allclose(plate.mean, cv2.resize(room(), (32, 24), interpolation=cv2.INTER_AREA), atol=1)
+
+
+def test_caller_may_change_its_pictures() -> None:
+    image = room()
+    samples = BackgroundSamples([image])
+    image[:] = 0
+    assert samples.plate(64, 48).mean.mean() > 50
+
+
+@pytest.mark.parametrize(
+    "images", [[room()] * 17, [room()[:, :, 0]], [room().astype(np.float32)], [room()[:0]]]
+)
+def test_other_pictures_are_refused(images: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]) -> None:
+    with pytest.raises(SampleError):
+        BackgroundSamples(images)
+
+
+def test_estimated_plate_is_the_median_of_what_is_free() -> None:
+    frames, masks = [], []
+    for index in range(5):
+        frame, mask = room(), np.zeros((48, 64), np.uint8)
+        place = np.s_[20:48, 8 + 9 * index : 20 + 9 * index]
+        frame[place], mask[place] = (0, 0, 255), 1
+        frames.append(frame)
+        masks.append(mask)
+    np.testing.assert_array_equal(estimate_plate(frames, masks), room())
+    np.testing.assert_array_equal(estimate_plate(frames), room())
+
+
+def test_what_was_never_seen_is_painted_in() -> None:
+    frame, mask = room(), np.zeros((48, 64), np.uint8)
+    frame[20:30, 30:40], mask[20:30, 30:40] = (0, 0, 255), 255
+    plate = estimate_plate([frame, frame], [mask, mask])
+    np.testing.assert_array_equal(plate[mask == 0], room()[mask == 0])
+    np.testing.assert_allclose(plate[mask > 0].astype(int), room()[mask > 0].astype(int), atol=12)
+
+
+def test_plate_of_nothing_is_refused() -> None:
+    with pytest.raises(SampleError, match="Give at least one"):
+        estimate_plate([])
+    with pytest.raises(SampleError, match="Capture the empty scene"):
+        estimate_plate([room()], [np.ones((48, 64), np.uint8)])
