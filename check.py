@@ -152,7 +152,7 @@ def _parse_arguments() -> argparse.Namespace:
 
 def set_up_environment() -> str | None:
     """Make .venv and install the project into it, unless that has been done for just these requirements."""
-    wanted = _requirements_stamp()
+    wanted = requirements_stamp()
     if STAMP.exists() and STAMP.read_text(encoding="utf-8") == wanted:
         return "up to date"
     STAMP.unlink(missing_ok=True)
@@ -164,7 +164,8 @@ def set_up_environment() -> str | None:
     return None
 
 
-def _requirements_stamp() -> str:
+def requirements_stamp() -> str:
+    """A text that changes with all that the environment is made from."""
     import tomllib  # noqa: PLC0415 - an older Python has none, and must come as far as to be told so
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
