@@ -8,10 +8,13 @@
 Needs Python 3.11 to 3.13, nothing else. Exit status 0 means that all that ran passed.
 """
 
+from __future__ import annotations  # an older Python must come as far as to be told that it is too old
+
 import argparse
 import hashlib
 import json
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -31,7 +34,6 @@ EXTRAS = ("cpu", "dev", "train")
 TORCH = ["torch==2.13.0", "--extra-index-url", "https://download.pytorch.org/whl/cpu", "--retries", "2"]
 
 PLATFORMS = ("linux", "win32", "darwin")
-
 
 # To run OBS on a screen that nobody sees, and to compare our declarations with its headers.
 OBS_PACKAGES = ["obs-studio", "obs-plugins", "libgl1-mesa-dri", "xvfb", "openbox", "wmctrl"]
@@ -126,8 +128,8 @@ def check(report: Report, *, fast: bool) -> None:
         report.step("OBS Studio", set_up_obs)
     report.step("ruff format", tool, "ruff", "format", "--check", ".")
     report.step("ruff check", tool, "ruff", "check", ".")
-    for platform in PLATFORMS:
-        report.step(f"mypy {platform}", check_types, platform)
+    for system in PLATFORMS:
+        report.step(f"mypy {system}", check_types, system)
     selection = ["-m", "not obs and not slow"] if fast else []
     report.step("pytest", tool, "pytest", *selection)
     if fast:
@@ -156,7 +158,7 @@ def set_up_environment() -> str | None:
     if STAMP.exists() and STAMP.read_text(encoding="utf-8") == wanted:
         return "up to date"
     STAMP.unlink(missing_ok=True)
-    if not _venv_python().exists():
+    if not _venv_is_ours():
         _make_venv()
     run_quietly([_venv_python(), "-m", "pip", "install", *TORCH])
     run_quietly([_venv_python(), "-m", "pip", "install", "--editable", f".[{','.join(EXTRAS)}]"])
@@ -166,7 +168,7 @@ def set_up_environment() -> str | None:
 
 def requirements_stamp() -> str:
     """A text that changes with all that the environment is made from."""
-    import tomllib  # noqa: PLC0415 - an older Python has none, and must come as far as to be told so
+    import tomllib  # noqa: PLC0415 - an older Python has none
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     described = [
@@ -180,9 +182,16 @@ def requirements_stamp() -> str:
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
 
+def _venv_is_ours() -> bool:
+    """Whether there is an environment, of this very Python."""
+    described = VENV / "pyvenv.cfg"
+    version = f"version = {platform.python_version()}"
+    return _venv_python().exists() and version in described.read_text(encoding="utf-8").splitlines()
+
+
 def _make_venv() -> None:
     try:
-        run_quietly([sys.executable, "-m", "venv", VENV])
+        run_quietly([sys.executable, "-m", "venv", "--clear", VENV])
     except CheckError:
         # Debian and Ubuntu keep a part of the standard library's venv in a package of its own.
         if not _may_use_apt():
@@ -245,11 +254,11 @@ def _apt_install(packages: list[str], prefix: Sequence[str] = (), options: Seque
 # The checks
 
 
-def check_types(platform: str) -> None:
-    """Strict mypy over everything, as if on ``platform``."""
+def check_types(system: str) -> None:
+    """Strict mypy over everything, as if on the system of that ``sys.platform``."""
     # With a cache for each platform none of them throws away what another has worked out.
-    cache = ROOT / ".mypy_cache" / platform
-    tool("mypy", "--platform", platform, "--cache-dir", str(cache), ".")
+    cache = ROOT / ".mypy_cache" / system
+    tool("mypy", "--platform", system, "--cache-dir", str(cache), ".")
 
 
 def tool(name: str, *arguments: str) -> None:
