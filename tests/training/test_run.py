@@ -9,9 +9,9 @@ import torch
 from cleanplate.data.batches import BatchOptions, make_batch, open_maker
 from cleanplate.data.scenes import SceneOptions
 from cleanplate.data.splits import Split
+from cleanplate.training.cleanplate_module import CleanPlateModule
 from cleanplate.training.config import Config, ConfigError
-from cleanplate.training.losses import matting_loss
-from cleanplate.training.module import MattingModule, learning_rate_factor
+from cleanplate.training.module import learning_rate_factor
 from cleanplate.training.run import train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's hints about loaders and loggers
@@ -35,7 +35,7 @@ def small_config(**changes: object) -> Config:
 def start_checkpoint(folder: Path, config: Config) -> Path:
     """A checkpoint to start from, so that no ImageNet file is needed."""
     path = folder / "start.ckpt"
-    torch.save({"state_dict": MattingModule(config).state_dict()}, path)
+    torch.save({"state_dict": CleanPlateModule(config).state_dict()}, path)
     return path
 
 
@@ -68,8 +68,18 @@ def test_learning_rate_warms_up_then_falls_linearly() -> None:
     assert learning_rate_factor(config, 110) == pytest.approx(0.1)
 
 
+def test_paper_003_lets_it_fall_by_the_poly_policy() -> None:
+    config = small_config(steps=100, warm_up=0, learning_rate=1.0, last_learning_rate=0.0, power=0.9)
+    assert learning_rate_factor(config, 50) == pytest.approx(0.5**0.9)
+
+
+def test_unknown_kinds_are_named(tiny_cache: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="choose cleanplate or background-cut"):
+        train(small_config(kind="other"), tmp_path, tiny_cache, Path("none"), resume=True)
+
+
 def test_frozen_blocks_neither_learn_nor_gather_statistics() -> None:
-    module = MattingModule(small_config(frozen_blocks=2)).train()
+    module = CleanPlateModule(small_config(frozen_blocks=2)).train()
     assert not module.net.encoder.training
     assert module.net.decoder.training
     frozen = [name for name, value in module.net.encoder.named_parameters() if not value.requires_grad]
@@ -80,15 +90,14 @@ def test_frozen_blocks_neither_learn_nor_gather_statistics() -> None:
 def test_a_few_steps_lower_the_loss(tiny_cache: Path) -> None:
     torch.manual_seed(0)
     config = small_config()
-    module = MattingModule(config).train()
+    module = CleanPlateModule(config).train()
     batch = make_batch(
         open_maker(tiny_cache, Split.TRAIN, config.scenes), config.batches, np.random.default_rng(3)
     )
     optimizer = torch.optim.Adam(module.parameters(), 3e-3)
     losses = []
     for _ in range(12):
-        logit, coarse, pha = module.predict(batch)
-        loss = matting_loss(logit, coarse, pha, 2)
+        loss = module.loss(batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

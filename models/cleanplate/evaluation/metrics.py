@@ -128,7 +128,8 @@ def _rim(mask: Bool, width: int) -> Bool:
     # A border of background, so that the picture's edge counts as the mask's edge.
     padded = np.pad(mask.astype(np.uint8), 1)
     inside = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=width)[1:-1, 1:-1]
-    return mask & (inside == 0)
+    rim: Bool = mask & np.equal(inside, 0)
+    return rim
 
 
 def _gradient(matte: Float) -> Float:
@@ -146,4 +147,5 @@ def _largest_region(mask: Bool) -> Bool:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     if count < 2:
         return np.zeros(mask.shape, bool)
-    return np.equal(labels, 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()))
+    largest: Bool = np.equal(labels, 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()))
+    return largest

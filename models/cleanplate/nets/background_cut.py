@@ -132,7 +132,7 @@ class GlobalAttenuation(nn.Module):
         The paper trains with one random sample per frame and tests with "the provided background samples":
         several are averaged here.
         """
-        features = self.sample_path(bgr.flatten(0, 1)).mean((-2, -1))
+        features: Tensor = self.sample_path(bgr.flatten(0, 1)).mean((-2, -1))
         return features.reshape(bgr.shape[0], bgr.shape[1], -1).mean(1)
 
     def forward(self, src: Tensor, pooled: Tensor) -> Tensor:

@@ -28,10 +28,12 @@ class Config:
         seed: Of the network's start and of the data.
         steps: Optimiser steps.
         learning_rate: At the start, after the warm-up.
-        last_learning_rate: At the end; in between it falls linearly.
+        last_learning_rate: At the end; in between it falls as `power` says.
         batches: What a batch consists of.
         scenes: What scenes consist of.
-        network: Arguments of `CleanPlateNet`.
+        network: Arguments of the network.
+        kind: `cleanplate` or `background-cut`.
+        power: Of the learning rate's fall: 1 is linear, 0.9 is paper 003's.
         warm_up: Steps of linearly growing learning rate.
         encoder_factor: The encoder learns this much slower; it starts from ImageNet.
         frozen_blocks: If above 0, the encoder's stem and so many blocks stay as they are, and all its batch
@@ -48,6 +50,8 @@ class Config:
     batches: BatchOptions
     scenes: SceneOptions
     network: dict[str, Any]
+    kind: str = "cleanplate"
+    power: float = 1.0
     warm_up: int = 200
     encoder_factor: float = 0.5
     frozen_blocks: int = 0

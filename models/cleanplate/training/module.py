@@ -1,92 +1,76 @@
-"""The Lightning module that trains `CleanPlateNet`."""
+"""What every training has in common: validation on held-out scenes, and the learning rate's course."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
+from abc import ABC, abstractmethod
+from typing import Any
 
 import lightning as pl
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from cleanplate.data.batches import Batch
-from cleanplate.nets.cleanplate import CleanPlateNet
 from cleanplate.training.config import Config
-from cleanplate.training.losses import matting_loss
 
 VALIDATION_SETS = ("sample", "posters", "without", "stills")
 
 
-class MattingModule(pl.LightningModule):
-    """Trains on scenes; validates the IoU on the held-out sets of `VALIDATION_SETS`."""
+class MattingModule(pl.LightningModule, ABC):
+    """Trains on scenes; validates the IoU on the held-out sets of `VALIDATION_SETS`.
+
+    The network is the attribute `net` of the subclasses.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.net = CleanPlateNet(**config.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if config.frozen_blocks:
-            self.net.encoder.freeze(config.frozen_blocks)
-        self._intersections = [0.0] * len(VALIDATION_SETS)
-        self._unions = [0.0] * len(VALIDATION_SETS)
+        self._iou_sums = [0.0] * len(VALIDATION_SETS)
+        self._people = [0] * len(VALIDATION_SETS)
 
-    def start_encoder(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
-        """Start the encoder from ImageNet."""
-        self.net.encoder.load_imagenet(arrays)
+    @abstractmethod
+    def predict(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return alpha's logit and the true alpha, each [N * T, 1, H, W]."""
 
-    def train(self, mode: bool = True) -> Self:  # torch's signature
-        """Switch to training, but leave a frozen encoder's batch norms alone."""
-        super().train(mode)
-        if self.config.frozen_blocks:
-            self.net.encoder.eval()
-        return self
+    @abstractmethod
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch."""
 
-    def predict(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return alpha's logit, the coarse logit, and the true alpha, each [N * T, 1, ...]."""
-        src, pha, bgr = (unit(part) for part in batch[:3])
-        logit, coarse = self.net.train_step(src, bgr, batch.counts)
-        return logit.float(), coarse.float(), pha.flatten(0, 1)
+    @abstractmethod
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return what learns, with `lr` at the start of the fall."""
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of a batch."""
-        logit, coarse, pha = self.predict(batch)
-        loss = matting_loss(logit, coarse, pha, batch.src.shape[1])
-        self.log("loss", loss, prog_bar=True)
+        loss = self.loss(batch)
+        self.log("loss", loss)
         return loss
 
     def validation_step(self, batch: Batch, _: int, dataloader_idx: int = 0) -> None:
-        """Add up intersections and unions at threshold 0.5, by picture."""
-        logit, _coarse, pha = self.predict(batch)
+        """Add up the IoU of each picture with somebody in it, at threshold 0.5."""
+        logit, pha = self.predict(batch)
         pred, true = logit > 0, pha > 0.5
         both = (pred & true).sum((1, 2, 3)).float()
         either = (pred | true).sum((1, 2, 3)).float()
         is_person = true.sum((1, 2, 3)) > 0
-        ratio = both[is_person] / either[is_person].clamp(min=1)
-        self._intersections[dataloader_idx] += float(ratio.sum())
-        self._unions[dataloader_idx] += float(is_person.sum())
+        self._iou_sums[dataloader_idx] += float((both[is_person] / either[is_person]).sum())
+        self._people[dataloader_idx] += int(is_person.sum())
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean IoU of each set."""
         for index, name in enumerate(VALIDATION_SETS):
-            if self._unions[index]:
-                self.log(f"iou/{name}", self._intersections[index] / self._unions[index], prog_bar=True)
-        self._intersections = [0.0] * len(VALIDATION_SETS)
-        self._unions = [0.0] * len(VALIDATION_SETS)
+            if self._people[index]:
+                self.log(f"iou/{name}", self.take_iou(index))
+
+    def take_iou(self, index: int) -> float:
+        """Return the mean IoU of a set since it was last taken."""
+        mean = self._iou_sums[index] / max(1, self._people[index])
+        self._iou_sums[index], self._people[index] = 0.0, 0
+        return mean
 
     def configure_optimizers(self) -> Any:
-        """Return AdamW with a linear warm-up and a linear fall of the learning rate."""
+        """Return AdamW with a linear warm-up and a linear or "poly" fall of the learning rate."""
         config = self.config
-        encoder = list(self.net.encoder.parameters())
-        known = {id(parameter) for parameter in encoder}
-        others = [parameter for parameter in self.net.parameters() if id(parameter) not in known]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": encoder, "lr": config.learning_rate * config.encoder_factor},
-                {"params": others, "lr": config.learning_rate},
-            ],
-            weight_decay=1e-4,
-        )
+        optimizer = torch.optim.AdamW(self.parameter_groups(), weight_decay=1e-4)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate_factor(config, step)
         )
@@ -94,12 +78,16 @@ class MattingModule(pl.LightningModule):
 
 
 def learning_rate_factor(config: Config, step: int) -> float:
-    """Return the learning rate at a step, as a multiple of `config.learning_rate`."""
+    """Return the learning rate at a step, as a multiple of `config.learning_rate`.
+
+    After the warm-up it falls from 1 to the last rate as (1 - progress) ** power: linearly with power 1, and
+    by the "poly" policy of paper 003 (section 4.2) with 0.9.
+    """
     if step < config.warm_up:
         return (step + 1) / config.warm_up
     done = min(1.0, (step - config.warm_up) / max(1, config.steps - config.warm_up))
     last = config.last_learning_rate / config.learning_rate
-    return 1 + (last - 1) * done
+    return float(last + (1 - last) * (1 - done) ** config.power)
 
 
 def unit(pixels: Tensor) -> Tensor:

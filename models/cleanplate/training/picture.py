@@ -65,7 +65,7 @@ def matte_strip(module: MattingModule, batch: Batch) -> NDArray[np.uint8]:
     """Return a picture: above the first frames, below their predicted mattes; uint8 BGR."""
     module.eval()
     with torch.no_grad():
-        logit, _, _ = module.predict(batch)
+        logit, _ = module.predict(batch)
     module.train()
     alpha = torch.sigmoid(logit).mul(255).byte().numpy()[:, 0]
     frames = batch.src.flatten(0, 1).numpy().transpose(0, 2, 3, 1)[..., ::-1]

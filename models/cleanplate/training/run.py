@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader, Dataset
 from cleanplate.data.batches import Batch, BatchOptions, SceneBatches, make_batch, open_maker
 from cleanplate.data.scenes import SceneOptions
 from cleanplate.data.splits import Split
+from cleanplate.training.background_cut_module import make_background_cut
+from cleanplate.training.cleanplate_module import CleanPlateModule
 from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.module import MattingModule
 from cleanplate.training.picture import ProgressPicture
@@ -46,11 +48,49 @@ def train(
     last = folder / "last.ckpt"
     resuming = resume and last.is_file()
     pl.seed_everything(config.seed, verbose=False)
-    module = MattingModule(config)
-    if not resuming:
-        _start(module, config, pretrained)
+    module = make_module(config, pretrained)
+    return fit(module, config, folder, cache, loaders, resume_from=last if resuming else None)
+
+
+def make_module(config: Config, pretrained: Path) -> MattingModule:
+    """Return what the configuration's `kind` names, with the weights from which it starts.
+
+    Raises:
+        ConfigError: There is no such kind, or its start is missing.
+    """
+    start = Path(config.start_from)
+    if config.start_from and not start.is_file():
+        raise ConfigError(f"start_from names {start}, which does not exist: train the earlier stage first")
+    if config.kind == "background-cut":
+        return make_background_cut(config)
+    if config.kind != "cleanplate":
+        raise ConfigError(f"kind is {config.kind!r}: choose cleanplate or background-cut")
+    module = CleanPlateModule(config)
+    if config.start_from:
+        module.load_state_dict(torch.load(start, map_location="cpu", weights_only=False)["state_dict"])
+        return module
+    if not pretrained.is_file():
+        raise ConfigError(f"{pretrained} does not exist: name the ImageNet weights with --pretrained")
+    with np.load(pretrained) as arrays:
+        module.start_encoder({name: arrays[name] for name in arrays.files})
+    return module
+
+
+def fit(
+    module: MattingModule,
+    config: Config,
+    folder: Path,
+    cache: Path,
+    loaders: int,
+    resume_from: Path | None = None,
+) -> Path:
+    """Train a module as it is, or as a checkpoint has it; return the last checkpoint.
+
+    Raises:
+        DataError: The packed pictures are missing.
+    """
     validation = validation_batches(cache, config.batches.sizes[0], config.batches.frames)
-    first = _steps_done(last) if resuming else 0
+    first = _steps_done(resume_from) if resume_from else 0
     batches = SceneBatches(cache, config.scenes, config.batches, config.seed, first)
     trainer = pl.Trainer(
         accelerator="auto",
@@ -82,8 +122,8 @@ def train(
         multiprocessing_context="spawn" if loaders else None,
     )
     fixed = [DataLoader(_Fixed(part), batch_size=None) for part in validation]
-    trainer.fit(module, loader, fixed, ckpt_path=last if resuming else None, weights_only=False)
-    return last
+    trainer.fit(module, loader, fixed, ckpt_path=resume_from, weights_only=False)
+    return folder / "last.ckpt"
 
 
 class _Fixed(Dataset[Batch]):
@@ -115,22 +155,6 @@ def validation_batches(cache: Path, size: tuple[int, int], frames: int) -> list[
         rngs = (np.random.default_rng([VALIDATION_SEED, index, i]) for i in range(VALIDATION_BATCHES))
         sets.append([make_batch(maker, batch_options, rng) for rng in rngs])
     return sets
-
-
-def _start(module: MattingModule, config: Config, pretrained: Path) -> None:
-    if config.start_from:
-        start = Path(config.start_from)
-        if not start.is_file():
-            raise ConfigError(
-                f"start_from names {start}, which does not exist: train the earlier stage first"
-            )
-        checkpoint = torch.load(start, map_location="cpu", weights_only=False)
-        module.load_state_dict(checkpoint["state_dict"])
-        return
-    if not pretrained.is_file():
-        raise ConfigError(f"{pretrained} does not exist: name the ImageNet weights with --pretrained")
-    with np.load(pretrained) as arrays:
-        module.start_encoder({name: arrays[name] for name in arrays.files})
 
 
 def _steps_done(checkpoint: Path) -> int:

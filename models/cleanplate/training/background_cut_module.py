@@ -1,0 +1,95 @@
+"""Training Background Cut as paper 003, section 4.2, has it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cleanplate.data.batches import Batch
+from cleanplate.nets.background_cut import BackgroundCutNet, Widths, scaled_widths
+from cleanplate.training.config import Config
+from cleanplate.training.losses import l2_loss, softmax_loss
+from cleanplate.training.module import MattingModule, unit
+
+REFINEMENT_FACTOR = 10  # its learning rate, "because no pre-trained weights are provided"
+
+
+class BackgroundCutModule(MattingModule):
+    """Trains the whole network, or its segmentation alone (the paper's first step).
+
+    The segmentation has the softmax loss, the refinement the L2 loss and ten times the learning rate. The
+    paper trains with plain gradient descent in Caffe; here it is AdamW, as for our network. Sequences without
+    a sample see a black one, since the paper has no such case.
+    """
+
+    def __init__(self, config: Config, widths: Widths | None = None) -> None:
+        """Build.
+
+        Args:
+            config: Its `network` has `share` (of ResNet-18's filters), `attenuates`, `causal` and `refines`.
+            widths: Of a pruned network; instead of `share`.
+        """
+        super().__init__(config)
+        options = dict(config.network)
+        share = float(options.pop("share", 1.0))
+        self.refines = bool(options.pop("refines", True))
+        self.net = BackgroundCutNet(widths or scaled_widths(share), **options)
+
+    def start_paths(self, trained: BackgroundCutNet) -> None:
+        """Start both paths from the segmentation that was trained before, as the paper does."""
+        states = trained.segment.frame_path.state_dict()
+        self.net.segment.frame_path.load_state_dict(states)
+        self.net.segment.sample_path.load_state_dict(states)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the network's options, and the widths: pruning made them, no configuration has them."""
+        checkpoint["network"] = dict(self.config.network)
+        checkpoint["widths"] = self.net.segment.frame_path.widths
+
+    def predict(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return alpha's logit, refined if this is trained, and the true alpha."""
+        scores, refined, pha = self._run(batch)
+        logit = refined if self.refines else scores[:, 1:] - scores[:, :1]
+        return logit, pha
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the softmax loss, plus the L2 loss of the refinement if this is trained."""
+        scores, refined, pha = self._run(batch)
+        loss = softmax_loss(scores[:, 1:] - scores[:, :1], pha)
+        return loss + l2_loss(refined.sigmoid(), pha) if self.refines else loss
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return segmentation and refinement."""
+        rate = self.config.learning_rate
+        return [
+            {"params": list(self.net.segment.parameters()), "lr": rate},
+            {"params": list(self.net.refine.parameters()), "lr": rate * REFINEMENT_FACTOR},
+        ]
+
+    def _run(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return scores [N * T, 2, H, W], the refined logit, and the true alpha."""
+        src, pha, bgr = (unit(part) for part in batch[:3])
+        scores, refined = self.net(src, bgr)
+        return scores.flatten(0, 1).float(), refined.flatten(0, 1).float(), pha.flatten(0, 1)
+
+
+def load_background_cut(config: Config, checkpoint: Path) -> BackgroundCutModule:
+    """Load what an earlier step trained, with its own network's options and widths."""
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    module = BackgroundCutModule(replace(config, network=stored["network"]), stored["widths"])
+    module.load_state_dict(stored["state_dict"])
+    return module
+
+
+def make_background_cut(config: Config) -> BackgroundCutModule:
+    """Return a module with both paths started from `config.start_from`, if it names a checkpoint."""
+    if not config.start_from:
+        return BackgroundCutModule(config)
+    trained = load_background_cut(config, Path(config.start_from))
+    module = BackgroundCutModule(config, trained.net.segment.frame_path.widths)
+    module.start_paths(trained.net)
+    return module

@@ -1,0 +1,63 @@
+"""Training our network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cleanplate.data.batches import Batch
+from cleanplate.nets.cleanplate import CleanPlateNet
+from cleanplate.training.config import Config
+from cleanplate.training.losses import matting_loss
+from cleanplate.training.module import MattingModule, unit
+
+
+class CleanPlateModule(MattingModule):
+    """Trains `CleanPlateNet`, its encoder slower than the rest or in part not at all."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        net = CleanPlateNet(**config.network)
+        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.frozen_blocks:
+            self.net.encoder.freeze(config.frozen_blocks)
+
+    def start_encoder(self, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+        """Start the encoder from ImageNet."""
+        self.net.encoder.load_imagenet(arrays)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training, but leave a frozen encoder's batch norms alone."""
+        super().train(mode)
+        if self.config.frozen_blocks:
+            self.net.encoder.eval()
+        return self
+
+    def predict(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return alpha's logit and the true alpha."""
+        logit, _, pha = self._run(batch)
+        return logit, pha
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the loss of our network."""
+        logit, coarse, pha = self._run(batch)
+        return matting_loss(logit, coarse, pha, batch.src.shape[1])
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the encoder, which is slower, and the rest."""
+        encoder = list(self.net.encoder.parameters())
+        known = {id(parameter) for parameter in encoder}
+        others = [parameter for parameter in self.net.parameters() if id(parameter) not in known]
+        rate = self.config.learning_rate
+        return [{"params": encoder, "lr": rate * self.config.encoder_factor}, {"params": others, "lr": rate}]
+
+    def _run(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return alpha's logit, the coarse logit, and the true alpha."""
+        src, pha, bgr = (unit(part) for part in batch[:3])
+        logit, coarse = self.net.train_step(src, bgr, batch.counts)
+        return logit.float(), coarse.float(), pha.flatten(0, 1)

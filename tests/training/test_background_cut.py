@@ -1,0 +1,91 @@
+"""Background Cut's three steps: segmentation, pruning, the whole."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cleanplate.data.batches import BatchOptions, make_batch, open_maker
+from cleanplate.data.scenes import SceneOptions
+from cleanplate.data.splits import Split
+from cleanplate.training.background_cut_module import (
+    REFINEMENT_FACTOR,
+    BackgroundCutModule,
+    load_background_cut,
+)
+from cleanplate.training.config import Config
+from cleanplate.training.prune import PruningStep, prune_stepwise
+from cleanplate.training.run import train
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's hints about loaders and loggers
+
+STILLS = BatchOptions(((48, 32),), (1.0,), 2, stills=1)
+VIDEOS = BatchOptions(((48, 32),), (1.0,), 2, 3, stills=0, no_sample=0, several=0)
+
+
+def config(batches: BatchOptions, **changes: object) -> Config:
+    values: dict[str, object] = {
+        "kind": "background-cut",
+        "seed": 1,
+        "steps": 1,
+        "learning_rate": 1e-3,
+        "last_learning_rate": 1e-6,
+        "warm_up": 0,
+        "validate_every": 1,
+        "batches": batches,
+        "scenes": SceneOptions(),
+        "network": {"share": 1 / 16, "attenuates": False, "refines": False},
+    }
+    return Config(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_the_three_steps(tiny_cache: Path, tmp_path: Path) -> None:
+    first = train(config(STILLS), tmp_path / "one", tiny_cache, Path("none"), resume=False, loaders=0)
+
+    reports: list[PruningStep] = []
+    pruned = prune_stepwise(config(STILLS), first, tmp_path / "two", tiny_cache, 2, reports.append, loaders=0)
+    assert reports[0].filters == pytest.approx(0.9, abs=0.05)
+    assert reports[1].filters < reports[0].filters
+    assert all(0 <= step.iou <= 1 for step in reports)
+
+    whole = config(VIDEOS, start_from=str(pruned), network={"attenuates": True, "causal": True})
+    last = train(whole, tmp_path / "three", tiny_cache, Path("none"), resume=False, loaders=0)
+    module = load_background_cut(whole, last)
+    assert module.net.causal
+    assert (
+        module.net.segment.frame_path.widths
+        == load_background_cut(whole, pruned).net.segment.frame_path.widths
+    )
+
+
+def test_both_paths_start_from_the_segmentation() -> None:
+    trained = BackgroundCutModule(config(STILLS))
+    module = BackgroundCutModule(config(VIDEOS, network={"share": 1 / 16}))
+    module.start_paths(trained.net)
+    frame, sample = module.net.segment.frame_path.state_dict(), module.net.segment.sample_path.state_dict()
+    expected = trained.net.segment.frame_path.state_dict()
+    assert all(torch.equal(frame[name], expected[name]) for name in expected)
+    assert all(torch.equal(sample[name], expected[name]) for name in expected)
+
+
+def test_refinement_learns_ten_times_as_fast() -> None:
+    segmentation, refinement = BackgroundCutModule(config(VIDEOS)).parameter_groups()
+    assert refinement["lr"] == REFINEMENT_FACTOR * segmentation["lr"]
+
+
+def test_loss_falls(tiny_cache: Path) -> None:
+    torch.manual_seed(0)
+    settings = config(VIDEOS, network={"share": 1 / 16})
+    module = BackgroundCutModule(settings).train()
+    batch = make_batch(open_maker(tiny_cache, Split.TRAIN, settings.scenes), VIDEOS, np.random.default_rng(3))
+    optimizer = torch.optim.Adam(module.parameters(), 3e-3)
+    losses = []
+    for _ in range(12):
+        loss = module.loss(batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert losses[-1] < 0.7 * losses[0]
