@@ -113,9 +113,11 @@ class Capture:
         self._lib.gs_blend_function(libobs.GS_BLEND_ONE, libobs.GS_BLEND_ONE)
         effect.texture(b"image", texture, encoded=True)
         effect.number(b"weight", FRAME_WEIGHT)
-        effect.draw(b"Accumulate", into.width, into.height)
+        try:
+            effect.draw(b"Accumulate", into.width, into.height)
+        finally:
+            into.end()
         self._lib.gs_enable_framebuffer_srgb(True)
-        into.end()
         self._frames += 1
 
     def _collect(self, readback: ReadbackRing) -> bool:

@@ -122,8 +122,10 @@ class Target:
     def paint(self, effect: Effect, technique: bytes) -> None:
         """Fill it with one technique."""
         if self.begin(clear=False):
-            effect.draw(technique, self.width, self.height)
-            self.end()
+            try:
+                effect.draw(technique, self.width, self.height)
+            finally:
+                self.end()
 
 
 class Readback(NamedTuple):

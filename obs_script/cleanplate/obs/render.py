@@ -105,6 +105,8 @@ class Renderer:
         self._matte_texture: Optional[int] = None
         self._matte_texture_size = (0, 0)
         self._matte_pixels = (c_uint8 * 0)()
+        # First: it is what fails for want of memory, and nothing else has to be freed then.
+        self._readback = ReadbackRing(lib, self.small_width, self.small_height, libobs.GS_BGRA)
         self._owned: List[Target] = []
         fulls = [self._target(width, height) for _ in range(FRAMES_KEPT if matched else 1)]
         self._slots = [
@@ -113,7 +115,6 @@ class Renderer:
         ]
         self._newest = self._slots[0]
         self._wide: Optional[Target] = None  # for sources brighter than SDR
-        self._readback = ReadbackRing(lib, self.small_width, self.small_height, libobs.GS_BGRA)
         self._blur_steps: List[Tuple[Target, Target]] = []
         self._blurred: Optional[Target] = None
         self._blurred_key: object = None
@@ -192,19 +193,21 @@ class Renderer:
         lib = self._lib
         if not into.begin(space=space):
             return False
-        lib.gs_blend_function_separate(
-            libobs.GS_BLEND_SRCALPHA,
-            libobs.GS_BLEND_INVSRCALPHA,
-            libobs.GS_BLEND_ONE,
-            libobs.GS_BLEND_INVSRCALPHA,
-        )
-        flags = lib.obs_source_get_output_flags(source.parent)
-        own_drawing = flags & (libobs.OBS_SOURCE_CUSTOM_DRAW | libobs.OBS_SOURCE_ASYNC)
-        if source.target == source.parent and not own_drawing:
-            lib.obs_source_default_render(source.target)
-        else:
-            lib.obs_source_video_render(source.target)
-        into.end()
+        try:
+            lib.gs_blend_function_separate(
+                libobs.GS_BLEND_SRCALPHA,
+                libobs.GS_BLEND_INVSRCALPHA,
+                libobs.GS_BLEND_ONE,
+                libobs.GS_BLEND_INVSRCALPHA,
+            )
+            flags = lib.obs_source_get_output_flags(source.parent)
+            own_drawing = flags & (libobs.OBS_SOURCE_CUSTOM_DRAW | libobs.OBS_SOURCE_ASYNC)
+            if source.target == source.parent and not own_drawing:
+                lib.obs_source_default_render(source.target)
+            else:
+                lib.obs_source_video_render(source.target)
+        finally:
+            into.end()
         return True
 
     def send_frame(self, channel: Channel, address: int) -> bool:
@@ -331,8 +334,10 @@ class Renderer:
         lib = self._lib
         lib.gs_blend_state_push()
         lib.gs_blend_function(libobs.GS_BLEND_ONE, libobs.GS_BLEND_INVSRCALPHA)
-        self._effect.draw(technique, self.width, self.height)
-        lib.gs_blend_state_pop()
+        try:
+            self._effect.draw(technique, self.width, self.height)
+        finally:
+            lib.gs_blend_state_pop()
 
     def show_digits(self, glyphs: List[int]) -> None:
         """Draw seven-segment glyphs in the middle of the picture, a third of its height tall."""

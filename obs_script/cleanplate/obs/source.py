@@ -238,6 +238,7 @@ class FilterSource:
             self._renderer = renderer = Renderer(
                 self._lib, self._effect, width, height, matched=matched, generation=self._generation
             )
+            self._graphics_failure = ""
         return renderer
 
     def _process(self, renderer: Renderer, source: Source) -> None:
