@@ -1147,7 +1147,7 @@ def _get_programs(system: System) -> None:
     if not system.is_root():
         raise InstallError(f"The demo needs some programs. Install them with: sudo {' '.join(command)}")
     system.variables["DEBIAN_FRONTEND"] = "noninteractive"
-    print(f"installing {', '.join(packages)}")
+    print(f"installing {', '.join(packages)}: this takes a minute or two", flush=True)
     system.follow(["apt-get", "update", "-q"], lambda _line: None)
     lines: list[str] = []
     if system.follow(command, lines.append):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from clips import (
     HEIGHT,
@@ -206,3 +207,28 @@ def test_pictures_are_on_their_own_unless_they_are_a_sequence(
     # A stream resets itself when made and when it learns the size; the rest is asked for.
     assert engine.resets - fresh - 2 == resets
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{n}.png" for n in range(4)]
+
+
+class SmallEngine(RedEngine):
+    """Takes frames as they are, so that thousands of them pass quickly."""
+
+    def input_size(self, width: int, height: int) -> tuple[int, int]:
+        return width, height
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_ten_thousand_frames(tmp_path: Path) -> None:
+    block = [scene(number) for number in range(500)]
+    source = VideoSource(write_clip(tmp_path / "in.mp4", 20 * block, sound="aac"))
+    process = psutil.Process()
+    resident: list[int] = []
+    with source.audio_streams() as audio:
+        sink = VideoSink(
+            tmp_path / "out.mp4", rate=source.rate, time_base=source.time_base, audio=audio.streams
+        )
+        written = convert(
+            source, sink, SmallEngine(), Look(GREEN), report=pytest.fail,
+            on_frame=lambda: resident.append(process.memory_info().rss),
+        )  # fmt: skip
+    assert written == 10_000
+    assert max(resident) - resident[100] < 16 << 20

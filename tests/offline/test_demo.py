@@ -49,6 +49,15 @@ def test_the_figure_moves_smoothly() -> None:
     assert 0 < np.abs(before - after).mean() < 0.02
 
 
+def test_without_a_camera_the_demo_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if list(Path("/dev").glob("video*")):
+        pytest.skip("there is a camera")
+    assert demo.main(["--output", str(tmp_path), "--camera"]) == 1
+    assert "There is no camera" in capsys.readouterr().err
+
+
 @pytest.mark.obs
 @pytest.mark.slow
 @pytest.mark.timeout(600)
@@ -71,6 +80,7 @@ def test_the_demo_leaves_a_recording_without_the_room(
     for frame in source.frames(pytest.fail):
         assert np.abs(frame.picture[corner] - behind[corner]).mean() < 12
         assert np.abs(frame.picture[corner] - before[corner]).mean() > 40
+    assert sorted(path.name for path in output.iterdir()) == ["contact-sheet.png", "recording.mp4"]
     sheet = cv2.imread(str(output / "contact-sheet.png"))
     assert sheet is not None
     assert sheet.shape == (4 * HEIGHT, 3 * WIDTH, 3)

@@ -127,20 +127,25 @@ def measure(
     return figures
 
 
-def contact_sheet(obs: ObsSession, waits: Sequence[float] = SHEET_FRAMES * (SHEET_STEP_SECONDS,)) -> Image:
+def contact_sheet(
+    obs: ObsSession, waits: Sequence[float] = SHEET_FRAMES * (SHEET_STEP_SECONDS,), *, hold: bool = True
+) -> Image:
     """Frame, matte and composite side by side, at some moments of the clip; uint8, BGR.
 
-    The clip is held at each moment, so that all three are of the same frame.
+    A clip is held at each moment, so that all three are of the same frame; a real camera cannot be held.
 
     Args:
         obs: with the camera and the filter of this module.
         waits: seconds that the clip plays on before each moment.
+        hold: whether the camera is a clip.
     """
     rows = []
     for wait in waits:
-        _media(obs, "PLAY")
+        if hold:
+            _media(obs, "PLAY")
         time.sleep(wait)
-        _media(obs, "PAUSE")
+        if hold:
+            _media(obs, "PAUSE")
         time.sleep(SHEET_STEP_SECONDS)
         composite = obs.screenshot(CAMERA)
         obs.client.set_source_filter_settings(CAMERA, FILTER, {"view": "matte"}, True)
@@ -151,7 +156,8 @@ def contact_sheet(obs: ObsSession, waits: Sequence[float] = SHEET_FRAMES * (SHEE
         frame = obs.screenshot(CAMERA)
         obs.client.set_source_filter_enabled(CAMERA, FILTER, True)
         rows.append(np.hstack([picture[..., :3] for picture in (frame, matte, composite)]))
-    _media(obs, "PLAY")
+    if hold:
+        _media(obs, "PLAY")
     return np.vstack(rows)
 
 

@@ -1,12 +1,13 @@
 """Runs the demo: `python -m cleanplate.offline.demo --output FOLDER`.
 
-OBS gets settings of its own below the output folder, and the user's screen if there is one. The installer's
-`--demo` starts this in the environment that it made.
+OBS gets settings of its own in a folder that is gone afterwards, and the user's screen if there is one. The
+installer's `--demo` starts this in the environment that it made.
 """
 
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -15,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from obsws_python.error import OBSSDKError
 
 from cleanplate.offline.demo.figure import SECONDS, draw, pose_at
 from cleanplate.offline.demo.room import HEIGHT, WIDTH, Picture, landscape, room
+from cleanplate.offline.errors import CameraError, OfflineError
 from cleanplate.offline.frames import Frame
 from cleanplate.offline.pictures import write_picture
 from cleanplate.offline.places import filter_script, model_folders
@@ -41,6 +44,8 @@ MAX_AGE_MS = 2000
 
 SHEET_WAITS = (0.7, 1.4, 0.6, 1.4)
 SETTLE_SECONDS = 2.0
+WORK = "work"
+"""Folder for what is needed meanwhile."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,8 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
     output.mkdir(parents=True, exist_ok=True)
     try:
         recording, sheet = run(output, camera=chosen.camera, model=chosen.model)
-    except (OSError, RuntimeError, TimeoutError, ValueError) as error:
-        print(f"The demo failed: {error}", file=sys.stderr)
+    except (OfflineError, OBSSDKError, OSError, RuntimeError, ValueError) as error:
+        print(f"The demo failed: {error}\nOBS' log is in {output / WORK}.", file=sys.stderr)
         return 1
     print(f"\nRecording:     {recording}\nContact sheet: {sheet} (camera, matte, result)")
     return 0
@@ -74,12 +79,14 @@ def run(output: Path, *, camera: bool, model: str) -> tuple[Path, Path]:
     Returns:
         The recording and the contact sheet.
     """
-    work = output / "obs"
-    background = output / "background.png"
+    device = _first_camera() if camera else ""
+    work = output / WORK
+    work.mkdir(exist_ok=True)
+    background = work / "background.png"
     write_picture(background, landscape())
+    empty, person = work / "room.mp4", work / "person.mp4"
     if not camera:
         _say("drawing the scene")
-        empty, person = output / "room.mp4", output / "person.mp4"
         _write_clip(empty, _empty_room())
         _write_clip(person, _act())
     display = PresentDisplay() if os.environ.get("DISPLAY") else None
@@ -88,7 +95,7 @@ def run(output: Path, *, camera: bool, model: str) -> tuple[Path, Path]:
     with ObsSession(work, scripts=[Script(filter_script())], display=display) as obs:
         obs.client.set_video_settings(RATE, 1, WIDTH, HEIGHT, WIDTH, HEIGHT)
         if camera:
-            obs.client.create_input(SCENE, CAMERA, "v4l2_input", {}, True)
+            obs.client.create_input(SCENE, CAMERA, "v4l2_input", {"device_id": device}, True)
             obs.wait_for_size(CAMERA)
         else:
             obs.add_camera(CAMERA, empty)
@@ -108,14 +115,21 @@ def run(output: Path, *, camera: bool, model: str) -> tuple[Path, Path]:
         time.sleep(SETTLE_SECONDS)
         _say("taking pictures")
         sheet = output / "contact-sheet.png"
-        write_picture(sheet, contact_sheet(obs, SHEET_WAITS))
+        write_picture(sheet, contact_sheet(obs, SHEET_WAITS, hold=not camera))
         _say(f"recording {RECORDED_SECONDS:.0f} s")
         raw = obs.record(RECORDED_SECONDS)
         obs.close()
     recording = output / "recording.mp4"
     _convert(raw, recording)
-    raw.unlink()
+    shutil.rmtree(work)  # after a failure it stays, with OBS' log
     return recording, sheet
+
+
+def _first_camera() -> str:
+    cameras = sorted(Path("/dev").glob("video*"))
+    if not cameras:
+        raise CameraError("There is no camera. Plug one in, or leave --camera out.")
+    return str(cameras[0])
 
 
 def _empty_room() -> Iterator[Picture]:
