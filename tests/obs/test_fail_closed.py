@@ -37,15 +37,15 @@ def test_worker_killed_hung_and_lying(
     capture_then_enter(obs, person)
     with obs.recording() as recording:
         for _ in range(KILLS):
-            _worker(obs).kill()
-            wait_for_cover(obs)
-            wait_for(obs.workers, "another worker")
+            killed = _worker(obs)
+            killed.kill()
+            _wait_for_successor(obs, killed)
         wait_for_figure(obs)
 
         hung = _worker(obs)
         hung.suspend()
         wait_for_cover(obs)
-        wait_for(lambda: not hung.is_running(), "the hung worker to be replaced")
+        _wait_for_successor(obs, hung)
         wait_for_figure(obs)
 
         _scribble(_segment(_worker(obs)))
@@ -121,6 +121,10 @@ def wait_for_cover(obs: ObsSession) -> None:
 
 def _wait_for_width(obs: ObsSession, width: int) -> None:
     wait_for(lambda: obs.wait_for_size(CAMERA)[0] == width, f"a picture {width} pixels wide")
+
+
+def _wait_for_successor(obs: ObsSession, gone: psutil.Process) -> None:
+    wait_for(lambda: {worker.pid for worker in obs.workers()} - {gone.pid}, "another worker")
 
 
 def _worker(obs: ObsSession) -> psutil.Process:

@@ -21,7 +21,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,7 @@ import obsws_python
 import psutil
 import websocket
 from numpy.typing import NDArray
+from obsws_python.error import OBSSDKRequestError
 
 from cleanplate.studio.config import COLLECTION, PROFILE, SCENE, Script, write_config
 from cleanplate.studio.display import PresentDisplay, VirtualDisplay
@@ -48,6 +49,8 @@ START_SECONDS = 120.0
 CLOSE_SECONDS = 90.0
 ORPHAN_SECONDS = 10.0
 REQUEST_SECONDS = 60
+START_ATTEMPTS = 6
+START_ATTEMPT_SECONDS = 10.0
 
 _RECORDING_ENDED = "==== Recording Stop ===="
 _MAIN_WINDOW = re.compile(r"^OBS (Studio )?\d")
@@ -116,6 +119,7 @@ class ObsSession:
             self.client = wait_for(
                 lambda: self._connect(port), f"OBS to start; see {self.log_path}", START_SECONDS
             )
+            wait_for(self._ready, f"OBS to take requests; see {self.log_path}", START_SECONDS)
         except BaseException:
             self.__exit__(*sys.exc_info())
             raise
@@ -255,10 +259,19 @@ class ObsSession:
     def recording(self) -> Iterator[Recording]:
         """Record while the block runs; the file is complete afterwards."""
         recording = Recording()
-        self.client.start_record()
-        wait_for(self.recorded_seconds, "the recording to start")
+        self._start_recording()
         yield recording
         recording.path = self.stop_recording()
+
+    def _start_recording(self) -> None:
+        # Shortly after another recording has ended, OBS may ignore the request: then it is made again.
+        for _ in range(START_ATTEMPTS):
+            if not self.client.get_record_status().output_active:
+                self.client.start_record()
+            with suppress(TimeoutError):
+                wait_for(self.recorded_seconds, "the recording to start", START_ATTEMPT_SECONDS)
+                return
+        raise TimeoutError(f"OBS does not start to record; see {self.log_path}")
 
     def record(self, seconds: float) -> Path:
         """Record for a while, counted in the recording's own time."""
@@ -285,6 +298,8 @@ class ObsSession:
         ended = self.log().count(_RECORDING_ENDED)
         path = Path(self.client.stop_record().output_path)
         wait_for(lambda: self.log().count(_RECORDING_ENDED) > ended, "the recording to end")
+        # Even then its last bytes, without which it cannot be read, may be missing.
+        wait_for(lambda: not self._has_open(path), "the recording to be closed")
         return path
 
     # Inside
@@ -334,8 +349,20 @@ class ObsSession:
             return None
         return obsws_python.ReqClient(host="127.0.0.1", port=port, password="", timeout=REQUEST_SECONDS)
 
+    def _ready(self) -> bool:
+        try:
+            self.client.get_scene_list()
+        except OBSSDKRequestError:  # "OBS is not ready to perform the request"
+            return False
+        return True
+
     def _main_windows(self) -> list[str]:
         return [window for window, title in self._display.windows().items() if _MAIN_WINDOW.match(title)]
+
+    def _has_open(self, path: Path) -> bool:
+        # By name: the OBS in a chroot has the same folder under another path.
+        opened = psutil.Process(self._process.pid).open_files()
+        return path.name in {Path(file.path).name for file in opened}
 
     def _descendants(self) -> list[psutil.Process]:
         found = []
