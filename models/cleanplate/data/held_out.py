@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -37,17 +38,39 @@ SAMPLES = 3
 OFFICE_SAMPLES = 3
 OFFICE_PERSON, OFFICE_UNKNOWN, OFFICE_OUTSIDE = 255, 170, 85
 
-# Set, cases, frames, what the scenes are like; all from held-out people and rooms.
+
+class Composites(NamedTuple):
+    """A set of composites from held-out people and rooms.
+
+    Attributes:
+        name: The set's.
+        cases: How many videos.
+        frames: Of each.
+        options: What the scenes are like.
+    """
+
+    name: str
+    cases: int
+    frames: int
+    options: SceneOptions
+
+
 COMPOSITES = (
-    ("composites-aligned", 60, 1, SceneOptions(posters=0, empty=0, aligned=1, wrong_room=0)),
-    ("composites-moved", 60, 1, SceneOptions(posters=0, empty=0, aligned=0, wrong_room=0)),
-    ("posters", 80, 1, SceneOptions(posters=1, empty=0, aligned=0.5, wrong_room=0)),
-    ("empty", 40, 1, SceneOptions(posters=0.5, empty=1, wrong_room=0)),
-    ("clips", 12, 16, SceneOptions(posters=0.2, empty=0, second_person=0, clips=1, wrong_room=0)),
+    Composites("composites-aligned", 60, 1, SceneOptions(posters=0, empty=0, aligned=1, wrong_room=0)),
+    Composites("composites-moved", 60, 1, SceneOptions(posters=0, empty=0, aligned=0, wrong_room=0)),
+    Composites("posters", 80, 1, SceneOptions(posters=1, empty=0, aligned=0.5, wrong_room=0)),
+    Composites("empty", 40, 1, SceneOptions(posters=0.5, empty=1, wrong_room=0)),
+    Composites("clips", 12, 16, SceneOptions(posters=0.2, empty=0, second_person=0, clips=1, wrong_room=0)),
 )
 
 
-def write_held_out(data: Path, cache: Path, folder: Path, progress: Callable[[str], None]) -> None:
+def write_held_out(
+    data: Path,
+    cache: Path,
+    folder: Path,
+    progress: Callable[[str], None],
+    composites: Sequence[Composites] = COMPOSITES,
+) -> None:
     """Write every set that is not there yet.
 
     Args:
@@ -55,11 +78,12 @@ def write_held_out(data: Path, cache: Path, folder: Path, progress: Callable[[st
         cache: The packed pictures.
         folder: Where the sets go.
         progress: Told a line per set.
+        composites: Which sets of composites.
 
     Raises:
         DataError: An archive or a store is missing or damaged.
     """
-    for name, cases in _sets(data, cache):
+    for name, cases in _sets(data, cache, composites):
         if (folder / name).is_dir():
             continue
         count = 0
@@ -70,13 +94,14 @@ def write_held_out(data: Path, cache: Path, folder: Path, progress: Callable[[st
         progress(f"{name}: {count} cases")
 
 
-def _sets(data: Path, cache: Path) -> Iterator[tuple[str, Cases]]:
+def _sets(data: Path, cache: Path, composites: Sequence[Composites]) -> Iterator[tuple[str, Cases]]:
     yield "eg1800", _pictures(data / "portraits-test.tar")
     yield "captured", _captured(data / "captured.tar")
     yield "office", _office(data / "office.tar")
     yield "stills", _stills(cache)
-    for index, (name, cases, frames, options) in enumerate(COMPOSITES):
-        yield name, _composites(open_maker(cache, Split.HELD_OUT, options), cases, frames, index)
+    for index, kind in enumerate(composites):
+        maker = open_maker(cache, Split.HELD_OUT, kind.options)
+        yield kind.name, _composites(maker, kind.cases, kind.frames, index)
 
 
 def _composites(maker: SceneMaker, cases: int, frames: int, index: int) -> Cases:
