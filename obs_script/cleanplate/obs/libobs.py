@@ -224,7 +224,6 @@ FUNCTIONS: Tuple[Function, ...] = (
     Function("obs_data_get_double", c_double, [c_void_p, c_char_p]),
     Function("obs_data_get_int", c_longlong, [c_void_p, c_char_p]),
     Function("obs_data_get_string", c_char_p, [c_void_p, c_char_p]),
-    Function("obs_data_release", None, [c_void_p]),
     Function("obs_data_set_default_bool", None, [c_void_p, c_char_p, c_bool]),
     Function("obs_data_set_default_double", None, [c_void_p, c_char_p, c_double]),
     Function("obs_data_set_default_int", None, [c_void_p, c_char_p, c_longlong]),
@@ -234,7 +233,6 @@ FUNCTIONS: Tuple[Function, ...] = (
     Function("obs_filter_get_parent", c_void_p, [c_void_p]),
     Function("obs_filter_get_target", c_void_p, [c_void_p]),
     Function("obs_get_module", c_void_p, [c_char_p]),
-    Function("obs_get_version_string", c_char_p, []),
     Function("obs_hotkey_register_source", c_size_t, [c_void_p, c_char_p, c_char_p, HotkeyPressed, c_void_p]),
     Function("obs_hotkey_unregister", None, [c_size_t]),
     Function("obs_leave_graphics", None, []),
@@ -275,7 +273,6 @@ FUNCTIONS: Tuple[Function, ...] = (
     Function("obs_property_int_set_suffix", None, [c_void_p, c_char_p]),
     Function("obs_property_list_add_int", c_size_t, [c_void_p, c_char_p, c_longlong]),
     Function("obs_property_list_add_string", c_size_t, [c_void_p, c_char_p, c_char_p]),
-    Function("obs_property_set_long_description", None, [c_void_p, c_char_p]),
     Function("obs_property_set_modified_callback2", None, [c_void_p, PropertyModified, c_void_p]),
     Function("obs_property_set_visible", None, [c_void_p, c_bool]),
     Function("obs_property_text_set_info_type", None, [c_void_p, c_int]),
@@ -285,14 +282,10 @@ FUNCTIONS: Tuple[Function, ...] = (
     Function("obs_source_get_base_height", c_uint32, [c_void_p]),
     Function("obs_source_get_base_width", c_uint32, [c_void_p]),
     Function("obs_source_get_color_space", c_int, [c_void_p, c_size_t, POINTER(c_int)]),
-    Function("obs_source_get_name", c_char_p, [c_void_p]),
     Function("obs_source_get_output_flags", c_uint32, [c_void_p]),
-    Function("obs_source_get_settings", c_void_p, [c_void_p]),
     Function("obs_source_set_enabled", None, [c_void_p, c_bool]),
-    Function("obs_source_update", None, [c_void_p, c_void_p]),
     Function("obs_source_update_properties", None, [c_void_p]),
     Function("obs_source_video_render", None, [c_void_p]),
-    Function("os_get_config_path", c_int, [c_char_p, c_size_t, c_char_p]),
 )
 
 

@@ -1,0 +1,120 @@
+"""The property dialog and the settings behind it."""
+
+import dataclasses
+
+import pytest
+from fake_libobs import FakeLibObs
+from filter_under_test import MakeFilter
+
+from cleanplate.obs import libobs, properties, registration, settings
+from cleanplate.obs.properties import StatusLine
+from cleanplate.obs.settings import Settings
+
+
+def test_defaults_come_back(lib: FakeLibObs) -> None:
+    _, data = lib.add_filter({})
+    Settings.set_defaults(lib, data)
+    assert Settings.read(lib, data) == Settings()
+
+
+@pytest.mark.parametrize("key", ["background", "image_fit", "view", "mode", "cover", "capture_mode"])
+def test_an_unknown_choice_becomes_the_default(lib: FakeLibObs, key: str) -> None:
+    _, data = lib.add_filter({key: "from a newer version"})
+    assert getattr(Settings.read(lib, data), key) == getattr(Settings(), key)
+
+
+def test_every_setting_but_the_folder_has_its_property(make_filter: MakeFilter, lib: FakeLibObs) -> None:
+    root = make_filter().filter.properties()
+    for field in dataclasses.fields(Settings):
+        if field.name != "sample_set":
+            assert lib.find(root, field.name)
+
+
+def test_choices_are_those_that_are_read(make_filter: MakeFilter, lib: FakeLibObs) -> None:
+    root = make_filter().filter.properties()
+    for name, choices in (
+        ("background", settings.BACKGROUNDS),
+        ("image_fit", settings.IMAGE_FITS),
+        ("view", settings.VIEWS),
+        ("mode", settings.MODES),
+        ("cover", settings.COVERS),
+        ("capture_mode", settings.CAPTURE_MODES),
+    ):
+        assert {value for _, value in lib.find(root, name).items} == set(choices)
+
+
+@pytest.mark.parametrize(
+    ("background", "visible"),
+    [
+        ("color", {"color"}),
+        ("image", {"image_path", "image_fit"}),
+        ("blur", {"blur_radius"}),
+        ("plate_blur", {"blur_radius"}),
+        ("transparent", set()),
+    ],
+)
+def test_only_what_the_background_uses_shows(
+    make_filter: MakeFilter,
+    lib: FakeLibObs,
+    background: str,
+    visible: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(registration, "_lib", lib)
+    made = make_filter(background="blur")
+    root = made.filter.properties()
+    made.configure(background=background)
+    changed = lib.find(root, "background").callback
+    assert changed(7, root, 0, made.data)
+    names = ("color", "image_path", "image_fit", "blur_radius")
+    assert {name for name in names if lib.find(root, name).visible} == visible
+
+
+def test_a_missing_model_stays_chosen(lib: FakeLibObs, make_filter: MakeFilter) -> None:
+    root = make_filter(model="gone").filter.properties()
+    assert ("gone", "gone") in lib.find(root, "model").items
+
+
+def test_status_lines_of_one_kind_are_one_text(lib: FakeLibObs) -> None:
+    lines = [
+        StatusLine("bad", libobs.OBS_TEXT_INFO_ERROR),
+        StatusLine("one"),
+        StatusLine("two"),
+    ]
+    root = properties.build(lib, 7, Settings(), lines, [], registration._trampolines.buttons)
+    assert lib.find(root, "status_0").label == "bad"
+    assert lib.find(root, "status_0").info_type == libobs.OBS_TEXT_INFO_ERROR
+    assert lib.find(root, "status_1").label == "one\ntwo"
+
+
+def test_status_tells_what_to_do_without_an_installation(make_filter: MakeFilter) -> None:
+    made = make_filter()
+    made.filter._worker.supervise()
+    text = "\n".join(line.text for line in made.filter.status())
+    assert "cannot be started" in text
+    assert "Capture background" in text
+    assert "Log: " in text
+
+
+def test_status_shows_what_the_worker_says(make_filter: MakeFilter) -> None:
+    made = make_filter()
+    made.filter._worker.status = {
+        "state": "running",
+        "model": "difference",
+        "provider": "cpu",
+        "fallbacks": [["CUDA", "not in this ONNX Runtime"], "garbage"],
+        "error": {"message": "It failed.", "action": "Do this."},
+        "drift": {"kind": "light", "message": "The light has changed. Capture again."},
+        "sample_errors": [{"file": "a.png", "message": "damaged"}],
+        "ms_median": "garbage",
+        "samples": [{"luma": 100.0}],
+    }
+    text = "\n".join(line.text for line in made.filter.status())
+    for part in (
+        "difference on cpu",
+        "Not on CUDA: not in this ONNX Runtime",
+        "It failed. Do this.",
+        "light has",
+    ):
+        assert part in text
+    assert "a.png: damaged" in text

@@ -1,0 +1,323 @@
+"""One filter instance: never the raw camera, each frame once, nothing left behind."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_libobs import FakeLibObs, FakeSource
+from filter_under_test import FilterUnderTest, MakeFilter
+
+from cleanplate.obs import libobs
+from cleanplate.obs.render import network_size
+from cleanplate.obs.worker_process import WorkerProcess
+from cleanplate.wire.ring import SlotInfo
+
+RAW = {"default_render", "video_render", "Copy"}  # what would put the camera itself on the screen
+ALL_LOOKS = [
+    {"background": background, "cover": cover, "view": view, "mode": mode}
+    for background in ("transparent", "color", "image", "blur", "plate_blur")
+    for cover in ("background", "blur")
+    for view in ("composite", "matte", "sample", "difference")
+    for mode in ("matched", "latency")
+]
+
+
+def wait(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.005)
+
+
+def give_matte(
+    made: FilterUnderTest, *, age_ms: float = 0, generation: int | None = None, frame: int | None = None
+) -> None:
+    """Publish a matte as the worker would."""
+    instance = made.filter
+    width, height = network_size(made.lib.source_of(made.own).width, made.lib.source_of(made.own).height)
+    offset = instance._channel.mattes.begin()
+    instance._segment.buffer[offset : offset + width * height] = b"\x80" * (width * height)
+    instance._channel.mattes.publish(
+        SlotInfo(
+            instance._frame_id if frame is None else frame,
+            time.monotonic_ns() - round(age_ms * 1e6),
+            instance._generation if generation is None else generation,
+            width,
+            height,
+            width,
+        )
+    )
+
+
+def capture(made: FilterUnderTest) -> None:
+    """Take background samples without a countdown."""
+    made.configure(countdown=0, sample_count=1)
+    made.filter.start_capture()
+    instance = made.filter
+    wait(lambda: instance._store is not None)
+    end = time.monotonic() + 10
+    while instance._capture is not None:
+        assert time.monotonic() < end
+        made.frame()
+        time.sleep(0.02)
+    wait(lambda: instance._plate is not None)
+
+
+@pytest.mark.parametrize("look", ALL_LOOKS)
+def test_never_raw_without_a_matte(make_filter: MakeFilter, look: dict[str, str]) -> None:
+    made = make_filter(None, **look)
+    for _ in range(3):
+        made.frame()
+        assert not RAW & set(made.shown())
+        assert set(made.shown()) <= {"Backdrop"}
+
+
+@pytest.mark.parametrize("look", ALL_LOOKS)
+def test_never_raw_with_a_matte(make_filter: MakeFilter, look: dict[str, str]) -> None:
+    made = make_filter(None, **look)
+    made.frame()
+    give_matte(made)
+    made.frame()
+    assert len(made.shown()) == 1
+    assert not RAW & set(made.shown())
+
+
+def test_composite_once_there_is_a_matte(make_filter: MakeFilter) -> None:
+    made = make_filter(background="color", color=0xFF0000FF)
+    made.frame()
+    assert made.shown() == ["Backdrop"]
+    give_matte(made)
+    made.frame()
+    (draw,) = made.lib.on_screen()
+    assert draw.technique == "Composite"
+    assert draw.parameters["color"] == (1.0, 0.0, 0.0, 1.0)
+    assert draw.parameters["matte_size"] == (512, 288)
+
+
+@pytest.mark.parametrize("trouble", [{"age_ms": 600}, {"generation": 99}, {"frame": 12345}])
+def test_cover_without_a_usable_matte(make_filter: MakeFilter, trouble: dict[str, int]) -> None:
+    made = make_filter(background="color", max_age_ms=500)
+    made.frame()
+    give_matte(made, **trouble)
+    made.frame()
+    assert made.shown() == ["Backdrop"]
+
+
+def test_matte_grows_old(make_filter: MakeFilter) -> None:
+    made = make_filter(background="color", max_age_ms=100)
+    made.frame()
+    give_matte(made)
+    made.frame()
+    assert made.shown() == ["Composite"]
+    time.sleep(0.12)
+    made.frame()
+    assert made.shown() == ["Backdrop"]
+
+
+def test_resize_covers_until_a_matte_of_the_new_size(make_filter: MakeFilter) -> None:
+    made = make_filter(background="color")
+    made.frame()
+    give_matte(made)
+    made.frame()
+    made.lib.source_of(made.own).width = 320
+    made.frame()
+    assert made.shown() == ["Backdrop"]
+    give_matte(made)
+    made.frame()
+    assert made.shown() == ["Composite"]
+
+
+@pytest.mark.parametrize("side", ["width", "height"])
+def test_source_without_a_size(make_filter: MakeFilter, side: str) -> None:
+    source = FakeSource()
+    setattr(source, side, 0)
+    made = make_filter(source)
+    made.frame()
+    assert made.lib.draws == []
+
+
+def test_no_target(make_filter: MakeFilter) -> None:
+    made = make_filter()
+    del made.lib.targets[made.own]
+    made.frame()
+    assert made.lib.draws == []
+
+
+def test_garbage_in_the_mattes(make_filter: MakeFilter) -> None:
+    made = make_filter(background="color")
+    made.frame()
+    segment = made.filter._segment.buffer
+    segment[:] = b"\xa5" * len(segment)
+    for _ in range(3):
+        made.frame()
+        assert made.shown() == ["Backdrop"]
+
+
+@pytest.mark.parametrize(
+    "broken", ["gs_stagesurface_create", "gs_effect_create_from_file", "gs_texrender_begin_with_color_space"]
+)
+def test_no_memory_on_the_gpu(make_filter: MakeFilter, broken: str) -> None:
+    made = make_filter(background="color")
+    made.lib.fail.add(broken)
+    for _ in range(3):
+        made.frame()
+        assert not RAW & set(made.shown())
+    if broken != "gs_texrender_begin_with_color_space":
+        assert any(line.kind == libobs.OBS_TEXT_INFO_ERROR for line in made.filter.status())
+
+
+def test_drawn_twice_processed_once(make_filter: MakeFilter) -> None:
+    made = make_filter()
+    made.frame()
+    frame_id = made.filter._frame_id
+    made.lib.enter()
+    made.filter.video_render()
+    made.lib.leave()
+    assert made.filter._frame_id == frame_id
+
+
+@pytest.mark.parametrize(("pause", "frames"), [(True, 0), (False, 3)])
+def test_pause_while_hidden(make_filter: MakeFilter, pause: bool, frames: int) -> None:
+    made = make_filter(pause_hidden=pause)
+    for _ in range(3):
+        made.filter.video_tick()
+    assert made.filter._frame_id == frames
+    assert made.lib.on_screen() == []
+
+
+def test_switched_off_and_hidden_does_nothing(make_filter: MakeFilter) -> None:
+    made = make_filter(pause_hidden=False)
+    made.filter.toggle()
+    assert made.own in made.lib.disabled
+    made.filter.video_tick()
+    assert made.filter._frame_id == 0
+    made.filter.toggle()
+    assert made.own not in made.lib.disabled
+
+
+@pytest.mark.parametrize(
+    ("flags", "how"),
+    [
+        (libobs.OBS_SOURCE_VIDEO, "default_render"),
+        (libobs.OBS_SOURCE_VIDEO | libobs.OBS_SOURCE_ASYNC, "video_render"),
+        (libobs.OBS_SOURCE_VIDEO | libobs.OBS_SOURCE_CUSTOM_DRAW, "video_render"),
+    ],
+)
+def test_draws_the_source_as_libobs_does(make_filter: MakeFilter, flags: int, how: str) -> None:
+    made = make_filter(FakeSource(flags=flags))
+    made.frame()
+    assert [draw.technique for draw in made.lib.draws if draw.technique in RAW] == [how]
+
+
+def test_brighter_than_sdr_is_tone_mapped(make_filter: MakeFilter) -> None:
+    made = make_filter(FakeSource(color_space=libobs.GS_CS_709_EXTENDED))
+    made.frame()
+    assert "ToneMap" in [draw.technique for draw in made.lib.draws]
+
+
+def test_capture_keeps_samples_and_shows_the_countdown(make_filter: MakeFilter) -> None:
+    made = make_filter(countdown=3, background="color")
+    made.filter.start_capture()
+    made.frame()
+    assert made.shown() == ["Backdrop", "Digit"]
+    made.filter._capture = None  # as if it had never been started
+    capture(made)
+    store = made.filter._store
+    assert store is not None
+    assert [(sample.width, sample.height) for sample in store.samples] == [(640, 360)]
+    made.configure(view="sample")
+    made.frame()
+    assert made.shown() == ["Copy"]  # of the plate, not of the camera
+    assert "1 background samples" in " ".join(line.text for line in made.filter.status())
+
+
+def test_plate_takes_the_old_background_out(make_filter: MakeFilter) -> None:
+    made = make_filter(background="color")
+    capture(made)
+    give_matte(made)
+    made.frame()
+    (draw,) = made.lib.on_screen()
+    assert draw.parameters["decontaminate"] == 1.0
+    made.configure(decontaminate=False)
+    made.frame()
+    assert made.lib.on_screen()[0].parameters["decontaminate"] == 0.0
+
+
+def test_samples_come_back_and_can_be_cleared(make_filter: MakeFilter, lib: FakeLibObs) -> None:
+    first = make_filter()
+    capture(first)
+    kept = first.filter._sample_set
+    make_filter.destroy(first)
+    second = make_filter(sample_set=kept)
+    wait(lambda: second.filter._plate is not None)
+    second.filter.clear_samples()
+    wait(lambda: second.filter._plate is None)
+    assert not list((Path(lib.config_folder) / "cleanplate" / "samples" / kept).glob("*.png"))
+    second.frame()  # frees the old plate
+
+
+def test_a_copied_filter_gets_samples_of_its_own(make_filter: MakeFilter) -> None:
+    first = make_filter()
+    capture(first)
+    kept = first.filter._sample_set
+    copy = make_filter(sample_set=kept)
+    assert copy.filter._sample_set != kept
+    assert copy.lib.settings[copy.data]["sample_set"] == copy.filter._sample_set
+    wait(lambda: copy.filter._store is not None and copy.filter._store.samples)
+    first.filter.clear_samples()
+    wait(lambda: not first.filter._store or not first.filter._store.samples)
+    assert copy.filter._store is not None
+    assert len(copy.filter._store.samples) == 1
+
+
+def test_a_picture_that_is_none(make_filter: MakeFilter) -> None:
+    made = make_filter(sample_path="/nonexistent.png")
+    made.filter.add_sample_file()
+    wait(lambda: any("/nonexistent.png" in line.text for line in made.filter.status()))
+
+
+def test_frames_go_to_the_worker_a_frame_late(
+    make_filter: MakeFilter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_filter()
+    made.lib.stride_padding = 64
+    instance = made.filter
+    monkeypatch.setattr(WorkerProcess, "awake", True)
+    made.frame()
+    assert instance._channel.frames.newest(0) is None
+    made.frame()
+    picture = instance._channel.frames.newest(0)
+    assert picture is not None
+    assert (picture.info.width, picture.info.height) == (512, 288)
+    assert picture.info.frame_id == 1
+    assert picture.info.stride == 4 * 512 + 64
+    first = bytes(instance._segment.buffer[picture.offset : picture.offset + 4])
+    assert first == made.lib.staged
+
+
+def test_hotkeys_are_the_parents_and_go_with_the_filter(make_filter: MakeFilter, lib: FakeLibObs) -> None:
+    made = make_filter()
+    made.filter.video_tick()
+    made.filter.video_tick()
+    names = {name for _, name, _, _ in lib.hotkeys.values()}
+    assert names == {"cleanplate.capture", "cleanplate.toggle"}
+    assert len(lib.hotkeys) == 2
+    make_filter.destroy(made)
+    assert lib.hotkeys == {}
+
+
+def test_destroy_leaves_nothing(make_filter: MakeFilter, lib: FakeLibObs) -> None:
+    made = make_filter(background="blur")
+    capture(made)
+    give_matte(made)
+    made.frame()
+    made.filter.start_capture()
+    made.frame()
+    name = made.filter._segment.name
+    thread = made.filter._background._thread
+    make_filter.destroy(made)
+    assert lib.graphics_objects() == []
+    assert not thread.is_alive()
+    assert not Path(name).exists()
+    assert "statistics:" in lib.log[-1]
