@@ -27,6 +27,7 @@ ALMOST = 3 / 255
 """Matte values closer than this to 0 or 1 are taken for these."""
 
 _LUMA = np.array([0.114, 0.587, 0.299], np.float32)
+_PIXEL = np.dtype((np.void, 3))
 _ROW = 1024
 """OpenCV's remap takes pictures, of limited width: lists of pixels are folded to this."""
 
@@ -38,29 +39,30 @@ class Cutout:
     Attributes:
         picture: uint8 [H, W, 3] BGR.
         alpha: uint8 [H, W], 0..255.
-        edge: rows and columns of the N pixels of the edge; all others are 0 or 255.
+        edge: the N pixels of the edge, counted row by row; the matte of all others is 0 or 255.
         edge_colour: float32 [N, 3] BGR 0..255: the person's own colour there, free of the old background's.
     """
 
     picture: Picture
     alpha: Picture
-    edge: tuple[NDArray[np.intp], NDArray[np.intp]]
+    edge: NDArray[np.intp]
     edge_colour: Plane
 
     def transparent(self) -> Picture:
         """uint8 [H, W, 4] BGRA with straight alpha; what is wholly transparent holds nothing of the room."""
-        colour = cv2.bitwise_and(self.picture, self.picture, mask=self.alpha)
-        seen = self.alpha[self.edge] > 0
-        rows, columns = self.edge
-        colour[rows[seen], columns[seen]] = _rounded(self.edge_colour[seen])
+        masked = cv2.bitwise_and(self.picture, self.picture, mask=self.alpha)
+        colour = masked.astype(np.uint8, copy=False)
+        seen = np.take(self.alpha, self.edge) > 0
+        _put(colour, self.edge[seen], _rounded(self.edge_colour[seen]))
         return cv2.merge((colour, self.alpha)).astype(np.uint8, copy=False)
 
     def before(self, background: Picture) -> Picture:
         """The person before another picture of the same size."""
         result = background.copy()
         cv2.copyTo(self.picture, (self.alpha == 255).view(np.uint8), result)
-        share = self.alpha[self.edge].astype(np.float32)[:, np.newaxis] * np.float32(1 / 255)
-        result[self.edge] = _rounded(share * self.edge_colour + (1 - share) * background[self.edge])
+        share = np.take(self.alpha, self.edge).astype(np.float32)[:, np.newaxis] * np.float32(1 / 255)
+        mixed = share * self.edge_colour + (1 - share) * _take(background, self.edge)
+        _put(result, self.edge, _rounded(mixed))
         return result
 
 
@@ -88,22 +90,20 @@ def cut_out(picture: Picture, small: Picture, matte: Plane, small_colour: Plane 
     background = _weighted_mean(values, 1 - matte)
     guide = cv2.transform(values, _LUMA[np.newaxis]).astype(np.float32, copy=False)
     fit = cv2.merge((guide, _slope(guide, matte), matte)).astype(np.float32, copy=False)
-    if not edge[0].size:
+    if not edge.size:
         return Cutout(picture, alpha, edge, np.empty((0, 3), np.float32))
 
     fit, person, background = _sample((fit, person, background), edge, picture.shape[:2])
-    seen = picture[edge].astype(np.float32)
+    seen = _take(picture, edge).astype(np.float32)
     share = fit[:, 2] + fit[:, 1] * (seen @ _LUMA - fit[:, 0])
     np.clip(share, 0, 1, out=share)
-    alpha[edge] = _rounded(share * 255)
+    np.put(alpha, edge, _rounded(share * 255))
     share = share[:, np.newaxis]
     colour = person + share * (seen - share * person - (1 - share) * background)
     return Cutout(picture, alpha, edge, np.clip(colour, 0, 255, out=colour))
 
 
-def _spread(
-    matte: Plane, width: int, height: int
-) -> tuple[Picture, tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def _spread(matte: Plane, width: int, height: int) -> tuple[Picture, NDArray[np.intp]]:
     """The matte at full size, 0 or 255, and the pixels where that is too coarse."""
     reach = np.ones((2 * EDGE_RADIUS + 1, 2 * EDGE_RADIUS + 1), np.uint8)
     touched = (cv2.dilate(matte, reach) > ALMOST) & (cv2.erode(matte, reach) < 1 - ALMOST)
@@ -111,11 +111,7 @@ def _spread(
     solid = np.where(matte > 0.5, np.uint8(255), np.uint8(0))
     alpha = cv2.resize(solid, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
     edge = cv2.resize(touched.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    if not cv2.countNonZero(edge):
-        return alpha, (np.empty(0, np.intp), np.empty(0, np.intp))
-    # Several times as fast as np.nonzero. OpenCV 4 gives [N, 1, 2], OpenCV 5 [N, 2].
-    points = cv2.findNonZero(edge).reshape(-1, 2).astype(np.intp)
-    return alpha, (points[:, 1], points[:, 0])
+    return alpha, np.flatnonzero(edge.view(np.bool_))
 
 
 def _slope(guide: Plane, matte: Plane) -> Plane:
@@ -134,11 +130,9 @@ def _weighted_mean(values: Plane, weight: Plane) -> Plane:
     return as_plane(weighted / total[..., np.newaxis])
 
 
-def _sample(
-    layers: tuple[Plane, ...], pixels: tuple[NDArray[np.intp], NDArray[np.intp]], size: tuple[int, ...]
-) -> tuple[Plane, ...]:
+def _sample(layers: tuple[Plane, ...], pixels: NDArray[np.intp], size: tuple[int, ...]) -> tuple[Plane, ...]:
     """Values of small layers, [h, w, C] each, at N pixels of a picture of a size; [N, C] each, bilinear."""
-    rows, columns = pixels
+    rows, columns = np.divmod(pixels, size[1])
     count = len(rows)
     padded = -(-count // _ROW) * _ROW
     height, width = layers[0].shape[:2]
@@ -152,6 +146,16 @@ def _sample(
         .astype(np.float32, copy=False)
         for layer in layers
     )
+
+
+def _take(picture: Picture, pixels: NDArray[np.intp]) -> Picture:
+    """Colours of N pixels, [N, 3]; ten times as fast as an index of rows and columns."""
+    return np.take(picture.reshape(-1, 3), pixels, axis=0)
+
+
+def _put(picture: Picture, pixels: NDArray[np.intp], colours: Picture) -> None:
+    """Set the colours of N pixels, [N, 3]; a pixel is one value of three bytes here, which is faster, too."""
+    np.put(picture.reshape(-1, 3).view(_PIXEL), pixels, colours.view(_PIXEL))
 
 
 def _rounded(values: Plane) -> Picture:
