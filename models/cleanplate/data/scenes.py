@@ -21,6 +21,7 @@ from cleanplate.data.store import PictureStore
 UInt8 = NDArray[np.uint8]
 
 POSTERS_WITHOUT_SAMPLES = 0.4  # times the usual chance
+FULL_LENGTH_SOURCE = "people-full/"
 CANVAS_MARGIN = 1.3  # the room is painted this much larger than the frame, so that views can move
 
 
@@ -47,6 +48,8 @@ class SceneOptions:
         moved_objects: Something stands elsewhere in the sample.
         empty: Nobody is there.
         second_person: Two people are there.
+        standing: A full-length person stands in the room from head to feet, instead of being cut by the lower
+            edge.
         clips: The person comes from a clip and moves by itself, instead of a still that is moved about.
         shadow: The person darkens the room.
         aligned: The sample's camera stood still (up to a fraction of a pixel).
@@ -60,6 +63,7 @@ class SceneOptions:
     moved_objects: float = 0.35
     empty: float = 0.06
     second_person: float = 0.06
+    standing: float = 0.0
     clips: float = 0.15
     shadow: float = 0.4
     aligned: float = 0.4
@@ -287,8 +291,12 @@ class SceneMaker:
             clip = self._clips[name]
             start = int(rng.integers(max(1, len(clip) - frames + 1)))
             pictures = [self.stores.people[clip[min(start + t, len(clip) - 1)]] for t in range(frames)]
+            stands = False
         else:
-            pictures = [self.stores.people[self._singles[int(rng.integers(len(self._singles)))]]] * frames
+            index = self._singles[int(rng.integers(len(self._singles)))]
+            pictures = [self.stores.people[index]] * frames
+            is_whole = self.stores.people.entries[index].name.startswith(FULL_LENGTH_SOURCE)
+            stands = is_whole and self.options.standing > 0 and rng.random() < self.options.standing
         # The largest picture of the clip gives the scale; each is cropped to the person, so align bottoms.
         high = max(picture.shape[0] for picture in pictures)
         broad = pictures[0].shape[1]
@@ -303,6 +311,9 @@ class SceneMaker:
             bottom = top + person_height
             if bottom < height:
                 top += height - bottom
+        if stands:
+            part = float(rng.uniform(0.5, 0.95))
+            scale, top = part * height / high, float(rng.uniform(0.02, 1 - part)) * height
         x = width * float(np.clip(rng.normal(0.5, 0.2), -0.05, 1.05))
         angle = float(rng.normal(0, 3))
         mirror = rng.random() < 0.5
@@ -336,7 +347,7 @@ class SceneMaker:
                 (float(path_x[t]), float(path_y[t])),
             )
             matrix = after(move, after(place, flip) if mirror else place)
-            layer = _warp_person(picture, matrix, size)
+            layer = _warp_person(picture, matrix, size, goes_on=not stands)
             if fields is not None:
                 layer = displace(layer, fields[0] + t * fields[1])
             speed = np.array([path_x[t] - path_x[t - 1], path_y[t] - path_y[t - 1]]) if t else np.zeros(2)
@@ -368,16 +379,17 @@ def _view(canvas: Float, matrix: Float, size: tuple[int, int]) -> Float:
     return view.astype(np.float32, copy=False)
 
 
-def _warp_person(picture: UInt8, matrix: Float, size: tuple[int, int]) -> Float:
-    """Warp colours and alpha; where a cut-out ends at its picture's lower edge, it is drawn on downwards."""
+def _warp_person(picture: UInt8, matrix: Float, size: tuple[int, int], *, goes_on: bool) -> Float:
+    """Warp colours and alpha; if the person goes on below the picture, the last row is drawn on downwards."""
     shrink = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if shrink < 0.6:  # warpAffine does not average: shrink first
         small = (max(1, round(picture.shape[1] * shrink)), max(1, round(picture.shape[0] * shrink)))
         ratio_x, ratio_y = picture.shape[1] / small[0], picture.shape[0] / small[1]
         picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA).astype(np.uint8)
         matrix = after(matrix, np.array([[ratio_x, 0, 0], [0, ratio_y, 0]], np.float32))
-    below = picture[-1:].repeat(picture.shape[0] // 3 + 1, 0)
-    picture = np.vstack([picture, below])
+    if goes_on:
+        below = picture[-1:].repeat(picture.shape[0] // 3 + 1, 0)
+        picture = np.vstack([picture, below])
     warped = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
     return warped.astype(np.float32)
 

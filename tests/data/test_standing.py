@@ -1,0 +1,27 @@
+"""People who stand in the room, from head to feet."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from cleanplate.data.batches import open_maker
+from cleanplate.data.pack import store_path
+from cleanplate.data.scenes import SceneOptions
+from cleanplate.data.splits import Split
+from cleanplate.data.store import write_store
+
+
+def test_standing_people_end_above_the_lower_edge(tmp_path: Path) -> None:
+    person = np.zeros((90, 30, 4), np.uint8)
+    cv2.ellipse(person, (15, 45), (14, 44), 0, 0, 360, (200, 120, 80, 255), -1)
+    room = np.full((60, 90, 3), 60, np.uint8)
+    write_store(store_path(tmp_path, "people", Split.TRAIN), [("people-full/0001", person)])
+    write_store(store_path(tmp_path, "stills", Split.TRAIN), [("people-full/0001", person)])
+    write_store(store_path(tmp_path, "rooms", Split.TRAIN), [("rooms/1_kitchen", room)])
+    options = SceneOptions(empty=0, second_person=0, clips=0, standing=1)
+    maker = open_maker(tmp_path, Split.TRAIN, options)
+    for seed in range(6):
+        pha = maker.composite(np.random.default_rng(seed), (64, 48), 1, 0).pha[0]
+        rows = np.flatnonzero((pha > 128).any(1))
+        assert 0.4 * 48 < rows.size < 48
