@@ -86,31 +86,37 @@ class SampleStore:
         """Forget all samples and delete their files.
 
         Raises:
-            SampleError: The list could not be written; nothing is deleted then.
+            SampleError: The list could not be written, and nothing is deleted; or a file cannot be deleted.
         """
-        gone = self.paths()
-        self._write_list([])
-        for path in gone:
-            Path(path).unlink(missing_ok=True)
+        self.keep_newest(0)
 
     def keep_newest(self, count: int) -> None:
         """Forget and delete all but the newest `count` samples.
 
         Raises:
-            SampleError: The list could not be written; nothing is deleted then.
+            SampleError: The list could not be written, and nothing is deleted; or a file cannot be deleted.
         """
         kept = self.samples[max(0, len(self.samples) - count) :]
         gone = self.samples[: len(self.samples) - len(kept)]
         if gone:
             self._write_list(kept)
-            for sample in gone:
-                (self.folder / sample.file).unlink(missing_ok=True)
+            _delete([self.folder / sample.file for sample in gone])
 
     def _add(self, content: List[bytes], suffix: str, width: int, height: int) -> None:
-        captured = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        name = f"{captured.replace(':', '')}-{time.time_ns() % 10**9:09d}{suffix}"
-        _write_atomically(self.folder / name, content)
-        self._write_list([*self.samples, Sample(name, captured, width, height)])
+        now = time.time_ns()
+        while True:
+            captured = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now // 10**9))
+            path = self.folder / f"{captured.replace(':', '')}-{now % 10**9:09d}{suffix}"
+            if not path.exists():
+                break
+            now += 1  # Windows' clock stands still for 16 ms at a time
+        _write_atomically(path, content)
+        try:
+            self._write_list([*self.samples, Sample(path.name, captured, width, height)])
+        except SampleError:
+            with contextlib.suppress(OSError):  # or it would come back when the list is lost
+                path.unlink()
+            raise
 
     def _write_list(self, samples: List[Sample]) -> None:
         content = {"version": 1, "samples": [sample._asdict() for sample in samples]}
@@ -134,13 +140,19 @@ class SampleStore:
                 self._set_aside(picture, str(error))
             else:
                 self.samples.append(sample)
+        if self.problems:  # what was found is found the next time too, and what is gone is reported once
+            with contextlib.suppress(SampleError):
+                self._write_list(self.samples)
 
     def _found_pictures(self) -> List[Sample]:
         """The captured pictures in the folder, for when their list is lost."""
         found = []
         for picture in sorted(self.folder.glob("*.png")):
-            with picture.open("rb") as file:
-                head = file.read(24)
+            try:
+                with picture.open("rb") as file:
+                    head = file.read(24)
+            except OSError:
+                continue
             if head[:8] == _PNG_SIGNATURE and len(head) == 24:
                 width, height = struct.unpack(">II", head[16:24])
                 found.append(Sample(picture.name, picture.name[:17] + "Z", width, height))
@@ -161,10 +173,10 @@ def _parse_list(content: bytes) -> List[Sample]:
             Sample(str(entry["file"]), str(entry["captured"]), int(entry["width"]), int(entry["height"]))
             for entry in entries
         ]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError("not a list of samples") from error
     for sample in samples:
-        if Path(sample.file).name != sample.file:
+        if sample.file in ("", "..") or Path(sample.file).name != sample.file or "\0" in sample.file:
             raise ValueError("a sample lies outside its folder")
     return samples
 
@@ -219,7 +231,21 @@ def _write_atomically(path: Path, content: List[bytes]) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the folder may be what is wrong
+            partial.unlink()
         raise SampleError(
             f"Cannot write {path}: {error.strerror}. Free some space or give OBS the right to write there."
         ) from error
+
+
+def _delete(paths: List[Path]) -> None:
+    failure = ""
+    for path in paths:
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            failure = f"Cannot delete {path}: {error.strerror}. Delete it by hand."
+    if failure:
+        raise SampleError(failure)

@@ -162,6 +162,10 @@ class WorkerProcess:
         if self._ever_started:
             self.restarts += 1
         self._ever_started = True
+        # The last words of the worker before, which would be taken for the new one's.
+        leftover = self._channel.status.read(self._status_sequence)
+        if leftover is not None:
+            self._status_sequence = leftover[0]
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _forget, with the process
         try:
             log = Path(self.log_path)
