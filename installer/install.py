@@ -1004,6 +1004,8 @@ class Installation:
         self._say("  1. Right-click your camera, choose Filters, and under Effect Filters press +.")
         self._say("  2. Choose 'Clean Plate background removal'.")
         self._say("  3. Press 'Capture background' and leave the picture until the countdown is over.")
+        command = self.system.environment_python(self.folders.environment).with_name("cleanplate")
+        self._say(f"For videos and pictures there is a command line: {command}")
 
 
 OBS_PYTHON = ("Python", "Path64bit")

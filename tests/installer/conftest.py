@@ -1,14 +1,8 @@
-"""Fixtures; the tests' own helpers are modules beside this file."""
-
 import subprocess
-import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
 from fake_user import FakeLinux, User
 
 

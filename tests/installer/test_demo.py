@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import install
 import pytest
-from fake_user import ROOT, FakeLinux, FakeWindows, User, install
+from fake_user import ROOT, FakeLinux, FakeWindows, User
 
 
 class DemoMachine(FakeLinux):

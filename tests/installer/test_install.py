@@ -1,12 +1,14 @@
 import json
+import subprocess
 import sys
 import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import install
 import pytest
-from fake_user import FakeLinux, FakeMac, FakeWindows, User, install
+from fake_user import ROOT, FakeLinux, FakeMac, FakeWindows, User
 
 from cleanplate.wire import paths
 
@@ -83,7 +85,7 @@ def test_a_damaged_environment_is_made_anew(user: User) -> None:
         if "import av" in " ".join(command):
             user.system.run = question
             user.system.broken_import, text = "", "No module named av"
-            return install.subprocess.CompletedProcess(command, 1, "", text)
+            return subprocess.CompletedProcess(command, 1, "", text)
         return question(command, timeout)
 
     user.system.run = broken_once
@@ -247,7 +249,7 @@ def test_a_flatpak_alone_is_refused(user: User) -> None:
 
 def test_the_users_flatpak_is_seen(user: User) -> None:
     (user.system.home / ".var/app/com.obsproject.Studio").mkdir(parents=True)
-    assert "Flatpak" in install.Linux.packaged_obs(user.system)
+    assert "Flatpak" in (install.Linux.packaged_obs(user.system) or "")
 
 
 # Scene collections
@@ -424,7 +426,7 @@ def test_another_obs_settings_folder_does_not_count_as_running(tmp_path: Path) -
 def test_an_obs_of_this_user_counts_as_running(tmp_path: Path) -> None:
     program = tmp_path / "obs"
     program.symlink_to("/bin/sleep")
-    process = install.subprocess.Popen([str(program), "30"], env={"HOME": str(tmp_path)})
+    process = subprocess.Popen([str(program), "30"], env={"HOME": str(tmp_path)})
     try:
         deadline = time.monotonic() + 5  # the kernel fills in the environment a moment after the start
         while not install.Linux({"HOME": str(tmp_path)}).obs_is_running():
@@ -442,3 +444,12 @@ def test_a_wrong_command_line(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         install.parse_arguments(arguments)
     assert caught.value.code == 2
+
+
+def test_it_is_written_for_python_39() -> None:
+    vermin = [
+        str(Path(sys.executable).with_name("vermin")), "--no-tips", "--eval-annotations", "--violations",
+        "--target=3.9-", str(ROOT / "installer" / "install.py"),
+    ]  # fmt: skip
+    result = subprocess.run(vermin, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout

@@ -1,8 +1,9 @@
 import json
 from pathlib import Path
 
+import install
 import pytest
-from fake_user import FakeMac, FakeWindows, User, install
+from fake_user import FakeMac, FakeWindows, User
 
 GLOBAL_INI = "[General]\nFirstRun=true\n\n[Basic]\nProfile=Untitled\n"
 
@@ -21,7 +22,6 @@ def windows(tmp_path: Path) -> User:
     python.mkdir()
     (python / "python312.dll").write_text("")
     user.system.answers["py -3.12 -c import sys; print(sys.base_prefix)"] = f"{python}\n"
-    user.python = str(python)  # type: ignore[attr-defined]
     return user
 
 
@@ -38,7 +38,9 @@ def test_obs_is_given_a_python_on_windows(windows: User) -> None:
     settings = write_settings(windows, "global.ini", GLOBAL_INI, mark)
     windows.install()
     assert settings.read_bytes().startswith(mark + b"[General]\nFirstRun=true\n")
-    assert f"[Python]\nPath64bit={windows.python}\n" in settings.read_text(encoding="utf-8-sig")  # type: ignore[attr-defined]
+    assert f"[Python]\nPath64bit={windows.system.home / 'Python312'}\n" in settings.read_text(
+        encoding="utf-8-sig"
+    )
     windows.uninstall()
     assert "Path64bit" not in settings.read_text(encoding="utf-8-sig")
 
@@ -85,7 +87,7 @@ def test_the_registry_tells_the_version_of_obs(windows: User) -> None:
     windows.system.answers["reg query"] = (
         "\nHKEY_LOCAL_MACHINE\\SOFTWARE\\...\\OBS Studio\n    DisplayVersion    REG_SZ    31.0.3\n"
     )
-    assert install.Windows.find_obs(windows.system).version == (31, 0, 3)
+    assert install.Windows.find_obs(windows.system) == install.Obs((31, 0, 3), "OBS Studio")
 
 
 def test_the_task_list_tells_whether_obs_runs(windows: User) -> None:
@@ -119,7 +121,7 @@ def test_the_bundle_tells_the_version_of_obs(tmp_path: Path) -> None:
         '<?xml version="1.0"?><plist version="1.0"><dict>'
         "<key>CFBundleShortVersionString</key><string>31.1.0</string></dict></plist>"
     )
-    assert install.MacOS.find_obs(FakeMac(tmp_path)).version == (31, 1, 0)
+    assert install.MacOS.find_obs(FakeMac(tmp_path)) == install.Obs((31, 1, 0), str(plist.parents[1]))
 
 
 @pytest.mark.parametrize(

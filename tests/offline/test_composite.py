@@ -2,26 +2,27 @@ import numpy as np
 import pytest
 from clips import PERSON_COLOUR, ROOM_COLOUR
 
-from cleanplate.engine.imaging import resize_picture, resize_plane
+from cleanplate.engine.imaging import Picture, Plane, as_plane, resize_picture, resize_plane
 from cleanplate.offline.composite import Cutout, cut_out
 
 SIDE = 256
 SMALL = 64
 
 
-def disc(side: int, softness: float) -> np.ndarray:
+def disc(side: int, softness: float) -> Plane:
     """Matte of a disc in the middle, float32; softness in pixels."""
     rows, columns = np.mgrid[:side, :side].astype(np.float32) + 0.5 - side / 2
-    return np.clip((side / 3 - np.hypot(rows, columns)) / softness + 0.5, 0, 1).astype(np.float32)
+    return as_plane(np.clip((side / 3 - np.hypot(rows, columns)) / softness + 0.5, 0, 1))
 
 
-def mixed(alpha: np.ndarray, person: tuple[int, int, int] = PERSON_COLOUR) -> np.ndarray:
+def mixed(alpha: Plane, person: tuple[int, int, int] = PERSON_COLOUR) -> Picture:
     """What a camera sees of a person of one colour in a room of another."""
     share = alpha[..., np.newaxis]
-    return np.round(share * person + (1 - share) * np.array(ROOM_COLOUR)).astype(np.uint8)
+    seen: Picture = np.round(share * np.array(person) + (1 - share) * np.array(ROOM_COLOUR)).astype(np.uint8)
+    return seen
 
 
-def cut(alpha: np.ndarray, person: tuple[int, int, int] = PERSON_COLOUR) -> Cutout:
+def cut(alpha: Plane, person: tuple[int, int, int] = PERSON_COLOUR) -> Cutout:
     """The cut-out of a disc from the true matte at the small size."""
     picture = mixed(alpha, person)
     return cut_out(picture, resize_picture(picture, SMALL, SMALL), resize_plane(alpha, SMALL, SMALL))

@@ -13,13 +13,14 @@ from clips import (
     WIDTH,
     Picture,
     RedEngine,
+    RedStream,
     scene,
     sound_samples,
     video_times,
     write_clip,
 )
 
-from cleanplate.engine.base import Matte
+from cleanplate.engine.base import Matte, Stream
 from cleanplate.engine.errors import FrameError
 from cleanplate.offline.background import Colour
 from cleanplate.offline.convert import Look, convert
@@ -116,7 +117,7 @@ def test_the_engine_gets_frames_of_its_own_size() -> None:
 def test_a_fast_source_does_not_run_ahead() -> None:
     source = MadeUpSource(200)
     sink = MemorySink()
-    ahead = []
+    ahead: list[int] = []
 
     def slow_write(frame: Frame, picture: Picture) -> None:
         time.sleep(0.002)
@@ -143,17 +144,20 @@ def test_stopping_keeps_what_is_written() -> None:
 
 
 class FailingEngine(RedEngine):
-    def stream(self):
-        stream = super().stream()
-        calls = iter(range(100))
+    """Fails at the fourth frame."""
 
-        def matte(bgr: Picture) -> Matte:
-            if next(calls) == 3:
-                raise FrameError("the fourth frame is bad")
-            return type(stream)._matte(stream, bgr)
+    def stream(self) -> Stream:
+        return FailingStream(self)
 
-        stream._matte = matte
-        return stream
+
+class FailingStream(RedStream):
+    frames = 0
+
+    def _matte(self, bgr: Picture) -> Matte:
+        self.frames += 1
+        if self.frames == 4:
+            raise FrameError("the fourth frame is bad")
+        return super()._matte(bgr)
 
 
 def test_an_error_of_the_engine_ends_the_conversion_and_leaves_nothing() -> None:

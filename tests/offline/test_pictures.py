@@ -21,7 +21,9 @@ def test_written_pictures_are_read_back(tmp_path: Path, name: str) -> None:
 def test_transparency_is_kept(tmp_path: Path) -> None:
     picture = np.dstack([scene(0), scene(0)[..., 0]])
     write_picture(tmp_path / "a.png", picture)
-    assert np.array_equal(cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED), picture)
+    read = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+    assert read is not None
+    assert np.array_equal(read, picture)
 
 
 def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 import pytest
+from av.video.codeccontext import VideoCodecContext
 from clips import HEIGHT, TIME_BASE, WIDTH, room, scene, sound_samples, video_times, write_clip
+from numpy.typing import NDArray
 
 from cleanplate.offline.errors import InputError, OutputError
 from cleanplate.offline.frames import Frame
@@ -128,17 +131,17 @@ def test_transparency_is_written(tmp_path: Path) -> None:
         assert found == pytest.approx(wanted, abs=3), ending
 
 
-def decoded_alpha(path: Path, decoder: str) -> np.ndarray:
+def decoded_alpha(path: Path, decoder: str) -> NDArray[np.uint8]:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        context = av.CodecContext.create(decoder, "r")
+        context = cast(VideoCodecContext, av.CodecContext.create(decoder, "r"))
         context.extradata = stream.codec_context.extradata
         context.width, context.height = stream.width, stream.height
         if stream.codec_context.codec_tag != "\0\0\0\0":
             context.codec_tag = stream.codec_context.codec_tag
         for packet in container.demux(stream):
             for frame in context.decode(packet):
-                return frame.reformat(format="bgra").to_ndarray()[..., 3]
+                return frame.reformat(format="bgra").to_ndarray()[..., 3].astype(np.uint8)
     raise AssertionError("no frame")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cleanplate.engine.errors import EngineError
 from cleanplate.engine.matting import available_models, create_engine
+from cleanplate.engine.providers import OnnxRuntime
 from cleanplate.offline.bench import time_engine
 from cleanplate.offline.places import install_record_path, log_folder
 
@@ -78,7 +79,7 @@ def _packages() -> list[Finding]:
         text = f"{', '.join(runtimes)}: they overwrite each other. Run the installer with --upgrade."
         findings.append(Finding("ONNX Runtime", text, True))
     else:
-        findings.append(Finding("ONNX Runtime", runtimes[0]))
+        findings.append(Finding("ONNX Runtime", f"{runtimes[0]} with {', '.join(OnnxRuntime().providers())}"))
     return findings
 
 

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+import install
+
+ROOT = Path(__file__).parents[3]
 
 
-def _load() -> ModuleType:
-    """The installer is a program, not a package: it is loaded from its file."""
-    spec = importlib.util.spec_from_file_location("installer_under_test", ROOT / "installer" / "install.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-install: Any = _load()
-
-
-class FakePrograms:
+class FakePrograms(install.System):
     """Answers for all programs that the installer starts; to be mixed into a system.
 
     Attributes:
@@ -82,14 +67,14 @@ class FakePrograms:
             say(line)
         return bool(self.pip_output)
 
-    def find_obs(self) -> Any:
+    def find_obs(self) -> install.Obs | None:
         return install.Obs((30, 2, 0), "/usr/bin/obs")
 
     def obs_is_running(self) -> bool:
         return self.obs_runs
 
 
-class FakeLinux(FakePrograms, install.Linux):  # type: ignore[misc]
+class FakeLinux(FakePrograms, install.Linux):
     """Linux with fake programs; OBS' Python and packaging are not looked for."""
 
     def obs_python(self) -> str | None:
@@ -99,14 +84,14 @@ class FakeLinux(FakePrograms, install.Linux):  # type: ignore[misc]
         return None
 
 
-class FakeWindows(FakePrograms, install.Windows):  # type: ignore[misc]
+class FakeWindows(FakePrograms, install.Windows):
     """Windows with fake programs."""
 
     def __init__(self, home: Path) -> None:
         super().__init__(home, APPDATA=str(home / "Roaming"), LOCALAPPDATA=str(home / "Local"))
 
 
-class FakeMac(FakePrograms, install.MacOS):  # type: ignore[misc]
+class FakeMac(FakePrograms, install.MacOS):
     """macOS with fake programs."""
 
 

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.frame import Frame
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from cleanplate.engine.base import Engine, Matte, Stream
@@ -61,7 +65,7 @@ def write_clip(
     if times is None:
         times = [number * 512 for number in range(len(pictures))]
     with av.open(str(path), "w") as container:
-        video = container.add_stream(codec, 30)
+        video = cast(VideoStream, container.add_stream(codec, 30))
         video.width, video.height = size or pictures[0].shape[1::-1]
         video.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         video.codec_context.time_base = TIME_BASE
@@ -69,15 +73,15 @@ def write_clip(
             video.options = {"crf": "10", "g": "8"}
         if rotation:
             video.set_display_rotation(rotation)
-        audio = container.add_stream(sound, SOUND_RATE, layout="mono") if sound else None
+        audio = cast(AudioStream, container.add_stream(sound, SOUND_RATE, layout="mono")) if sound else None
         for picture, time in zip(pictures, times, strict=True):
             frame = VideoFrame.from_ndarray(picture, "bgr24")
             frame.pts, frame.time_base = time, TIME_BASE
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if audio is not None:
-            for frame in _tone(float((times[-1] + 512) * TIME_BASE), audio.codec_context.format.name):
-                container.mux(audio.encode(frame))
+            for tone in _tone(float((times[-1] + 512) * TIME_BASE), audio.codec_context.format.name):
+                container.mux(audio.encode(tone))
             container.mux(audio.encode(None))
     return path
 
@@ -103,7 +107,7 @@ def sound_samples(path: Path) -> tuple[str, NDArray[np.float32], float]:
         stream = container.streams.audio[0]
         frames = list(container.decode(stream))
         blocks = [block.to_ndarray() for frame in [*frames, None] for block in resampler.resample(frame)]
-        start = float(frames[0].pts * frames[0].time_base)
+        start = float(_time(frames[0]))
         return stream.codec_context.codec.canonical_name, np.concatenate(blocks, axis=1)[0], start
 
 
@@ -111,7 +115,13 @@ def video_times(path: Path) -> list[Fraction]:
     """Seconds of all frames of a file."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        return [frame.pts * frame.time_base for frame in container.decode(stream)]
+        return [_time(frame) for frame in container.decode(stream)]
+
+
+def _time(frame: Frame) -> Fraction:
+    assert frame.pts is not None
+    assert frame.time_base is not None
+    return frame.pts * frame.time_base
 
 
 class RedEngine(Engine):
@@ -125,10 +135,10 @@ class RedEngine(Engine):
         self.resets = 0
 
     def stream(self) -> Stream:
-        return _RedStream(self)
+        return RedStream(self)
 
 
-class _RedStream(Stream):
+class RedStream(Stream):
     def reset(self) -> None:
         super().reset()
         self._red_engine.resets += 1
