@@ -522,15 +522,21 @@ class FilterSource:
         if self._store is None:
             return
         replace = self.settings.capture_mode == settings.REPLACE and not self._sample_failure
-        self._store.keep_newest(capture.count if replace else MOST_SAMPLES)
-        self._samples_changed()
+        self._keep_newest(self._store, capture.count if replace else MOST_SAMPLES)
         self._say(f"captured {capture.taken} background samples into {self._store.folder}")
 
     def _clear_samples(self) -> None:
         if self._store is not None:
-            self._store.clear()
             self._sample_failure = ""
-            self._samples_changed()
+            self._keep_newest(self._store, 0)
+
+    def _keep_newest(self, store: SampleStore, count: int) -> None:
+        """Forget older samples; whatever comes of it, the worker hears what is left."""
+        try:
+            store.keep_newest(count)
+        except SampleError as error:
+            self._sample_failure = str(error)
+        self._samples_changed()
 
     def _add_sample_file(self, path: str) -> None:
         self._sample_failure = ""
@@ -538,13 +544,12 @@ class FilterSource:
             return
         try:
             picture = Picture(self._lib, path)  # proves that OBS can read it, and tells its size
+            self._retired.append(picture)
             self._store.add_file(Path(path), picture.width, picture.height)
         except (GraphicsError, SampleError) as error:
             self._sample_failure = str(error)
             return
-        self._retired.append(picture)
-        self._store.keep_newest(MOST_SAMPLES)
-        self._samples_changed()
+        self._keep_newest(self._store, MOST_SAMPLES)
 
     def _load_image(self) -> None:
         path = self.settings.image_path
