@@ -89,7 +89,7 @@ def test_keep_newest(tmp_path: Path) -> None:
 
 def test_clear(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    store.clear()
+    store.keep_newest(0)
     assert store.samples == [] == SampleStore(tmp_path).samples
     assert set(files(tmp_path)) == {"samples.json"}
 
@@ -100,7 +100,7 @@ def test_a_file_that_cannot_be_deleted_is_named(tmp_path: Path) -> None:
     stuck.unlink()
     (stuck / "inside").mkdir(parents=True)
     with pytest.raises(SampleError, match=f"Cannot delete .*{stuck.name}.*by hand"):
-        store.clear()
+        store.keep_newest(0)
     assert set(files_only(tmp_path)) == {"samples.json"}
 
 

@@ -82,14 +82,6 @@ class SampleStore:
             raise SampleError(f"Cannot read {path}: {error.strerror}. Choose another picture.") from error
         self._add([content], path.suffix.lower(), width, height)
 
-    def clear(self) -> None:
-        """Forget all samples and delete their files.
-
-        Raises:
-            SampleError: The list could not be written, and nothing is deleted; or a file cannot be deleted.
-        """
-        self.keep_newest(0)
-
     def keep_newest(self, count: int) -> None:
         """Forget and delete all but the newest `count` samples.
 
