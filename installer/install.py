@@ -125,6 +125,7 @@ class System(ABC):
 
     def __init__(self, environment: dict[str, str] | None = None) -> None:
         self.variables = dict(os.environ) if environment is None else environment
+        self.variables["ORT_DISABLE_TELEMETRY"] = "1"  # ONNX Runtime reports to Microsoft by default
         self.home = Path(self.variables.get("HOME") or self.variables.get("USERPROFILE") or Path.home())
 
     # What each system does its own way

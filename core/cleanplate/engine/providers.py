@@ -112,13 +112,23 @@ def load_on_best(
     raise ProviderError(f"No provider can run the model ({reasons}). Install the program again.")
 
 
+def load_onnxruntime() -> Any:
+    """Import ONNX Runtime, with its reports to Microsoft switched off.
+
+    Its builds send them by default, and keep an identifier of the device in the user's cache folder, from the
+    moment they are loaded (Privacy.md in its package): import it nowhere else.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime  # noqa: PLC0415 - 0.1 s and 30 MB that the difference engine does without
+
+    return onnxruntime
+
+
 class OnnxRuntime:
     """The real `Runtime`."""
 
     def __init__(self) -> None:
-        import onnxruntime  # noqa: PLC0415 - 0.1 s and 30 MB that the difference engine does without
-
-        self._module = onnxruntime
+        self._module = load_onnxruntime()
         self._preloaded = False
 
     def providers(self) -> Sequence[str]:
@@ -164,7 +174,13 @@ class _SessionGraph:
         self._names = [value.name for value in self.outputs]
 
     def run(self, tensors: Tensors) -> dict[str, NDArray[np.float32]]:
-        return dict(zip(self._names, self._session.run(self._names, dict(tensors)), strict=True))
+        try:
+            outputs = self._session.run(self._names, dict(tensors))
+        except Exception as error:  # ONNX Runtime's exceptions have no common base but this
+            raise ProviderError(
+                f"The model failed while it ran ({_one_line(error)}). Choose another provider or model."
+            ) from error
+        return dict(zip(self._names, outputs, strict=True))
 
 
 def _library_complaint(provider: Provider, folder: Path) -> str:

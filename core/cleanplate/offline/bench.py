@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from cleanplate.engine.base import Engine
+from cleanplate.engine.providers import load_onnxruntime
 from cleanplate.offline.errors import InputError
 
 WARM_UP_FRAMES = 3
@@ -67,10 +68,8 @@ def time_rival(path: Path, seconds: float) -> Timing:
     Raises:
         InputError: ONNX Runtime cannot load it.
     """
-    import onnxruntime  # noqa: PLC0415 - a tenth of a second that the other commands do without
-
     try:
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = load_onnxruntime().InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no public base
         raise InputError(
             f"{path} cannot be loaded by ONNX Runtime ({error}). Give an ONNX network."
