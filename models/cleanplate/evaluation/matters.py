@@ -8,10 +8,10 @@ from typing import Protocol
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from cleanplate.engine.matting import create_engine
+from cleanplate.engine.providers import load_onnxruntime
 
 UInt8 = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -58,6 +58,7 @@ class RivalMatter:
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         """Load `mediapipe-landscape.onnx`, `mediapipe-selfie.onnx` or `sinet.onnx`."""
+        onnxruntime = load_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # an old exporter's graphs cause a warning per weight

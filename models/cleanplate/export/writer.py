@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
@@ -150,6 +149,10 @@ def check_graphs(net: CleanPlateNet, frame: Path, samples: Path) -> float:
     Raises:
         MismatchError: It is above `TOLERANCE`.
     """
+    # Before it is loaded: by default it reports to Microsoft.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime  # noqa: PLC0415
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     worst = 0.0
