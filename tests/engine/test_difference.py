@@ -1,21 +1,17 @@
 """The weight-free engine on drawn scenes whose true matte is known."""
 
-import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scenes import HEIGHT, WIDTH, Picture, add_person, draw_room, iou, person_mask, photograph
 
 from cleanplate.engine.base import Stream
 from cleanplate.engine.difference import clear_islands_and_holes
 from cleanplate.engine.errors import FrameError, SampleError, SamplesNeededError
 from cleanplate.engine.matting import create_engine
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scenes import HEIGHT, WIDTH, Picture, add_person, draw_room, iou, person_mask, photograph
 
 
 def stream_with(*samples: Picture) -> Stream:
@@ -25,7 +21,7 @@ def stream_with(*samples: Picture) -> Stream:
 
 
 def relit(scene: NDArray[np.float32], factors: tuple[float, float, float]) -> NDArray[np.float32]:
-    return (scene * np.float32(factors)).astype(np.float32)
+    return (scene * np.array(factors, np.float32)).astype(np.float32)
 
 
 @pytest.mark.parametrize("count", [1, 4])
@@ -59,7 +55,7 @@ def test_exposure_and_white_balance_are_compensated(factors: tuple[float, float,
 def test_small_shift_of_the_camera_is_tolerated(shift: tuple[float, float]) -> None:
     stream = stream_with(photograph(draw_room(), 1))
     mask = person_mask()
-    move = np.float32([[1, 0, shift[0]], [0, 1, shift[1]]])
+    move = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
     room = cv2.warpAffine(draw_room(), move, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
     for seed in range(2, 5):
         result = stream.process(photograph(add_person(room, mask), seed))

@@ -1,18 +1,13 @@
 """Drift through the whole engine: it must speak up when it should, and be silent else."""
 
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scenes import HEIGHT, WIDTH, add_person, draw_room, person_mask, photograph
 
 from cleanplate.engine.base import Stream
 from cleanplate.engine.drift import CHECK_FRAMES, CONFIRMATIONS, Drift
 from cleanplate.engine.matting import create_engine
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scenes import HEIGHT, WIDTH, add_person, draw_room, person_mask, photograph
 
 SETTLED = CHECK_FRAMES * (CONFIRMATIONS + 1)
 
@@ -24,7 +19,7 @@ def new_stream() -> Stream:
 
 
 def moved(scene: NDArray[np.float32], x: float, y: float) -> NDArray[np.float32]:
-    move = np.float32([[1, 0, x], [0, 1, y]])
+    move = np.array([[1, 0, x], [0, 1, y]], np.float32)
     return np.asarray(
         cv2.warpAffine(scene, move, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE), np.float32
     )
@@ -54,7 +49,7 @@ def test_moved_camera_is_reported_and_withdrawn() -> None:
 
 
 def test_changed_lamp_is_reported() -> None:
-    drift = play(new_stream(), draw_room() * np.float32([0.6, 0.9, 1.1]), SETTLED)
+    drift = play(new_stream(), draw_room() * np.array([0.6, 0.9, 1.1], np.float32), SETTLED)
     assert drift is not None
     assert drift.kind == "light"
 

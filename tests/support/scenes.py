@@ -13,16 +13,17 @@ SKIN = (120, 150, 200)
 
 
 def draw_room() -> NDArray[np.float32]:
-    """A wall that brightens to the right, with a picture, a shelf and a striped cloth."""
+    """A wall that brightens to the right, with a picture, a shelf and striped cloths, through a lens."""
     room = np.full((HEIGHT, WIDTH, 3), (150, 170, 165), np.float32)
     room += np.linspace(-30, 30, WIDTH, dtype=np.float32)[np.newaxis, :, np.newaxis]
     room[40:120, 60:140] = (60, 90, 140)
     room[50:110, 70:130] = (120, 160, 90)
     room[180:, 340:460] = (190, 200, 210)
     room[200:210, 340:460] = (70, 80, 90)
-    room[30:150:12, 400:480] = (90, 60, 50)
-    room[200:280, 20:120:10] = (60, 60, 60)
-    return room
+    for stripe in range(0, 120, 16):
+        room[30 + stripe : 36 + stripe, 400:480] = (90, 60, 50)
+        room[200:280, 10 + stripe : 16 + stripe] = (60, 60, 60)
+    return np.asarray(cv2.GaussianBlur(room, (0, 0), 1), np.float32)
 
 
 def person_mask(x: int = 256, scale: float = 1.0) -> Mask:
@@ -36,7 +37,7 @@ def person_mask(x: int = 256, scale: float = 1.0) -> Mask:
 def add_person(room: NDArray[np.float32], mask: Mask) -> NDArray[np.float32]:
     """The room with a person of skin and shirt, whose edge is one pixel soft."""
     rows = np.arange(HEIGHT)[:, np.newaxis, np.newaxis]
-    person = np.where(rows < 145, np.float32(SKIN), np.float32(SHIRT)).astype(np.float32)
+    person = np.where(rows < 145, np.array(SKIN, np.float32), np.array(SHIRT, np.float32))
     alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7)[:, :, np.newaxis]
     return (alpha * person + (1 - alpha) * room).astype(np.float32)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import install
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 class FakePrograms(install.System):
