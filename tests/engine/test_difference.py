@@ -11,6 +11,7 @@ from scenes import HEIGHT, WIDTH, Picture, add_person, draw_room, iou, person_ma
 from cleanplate.engine.base import Stream
 from cleanplate.engine.difference import clear_islands_and_holes
 from cleanplate.engine.errors import FrameError, SampleError, SamplesNeededError
+from cleanplate.engine.imaging import as_plane, resize_picture
 from cleanplate.engine.matting import create_engine
 
 
@@ -56,7 +57,7 @@ def test_small_shift_of_the_camera_is_tolerated(shift: tuple[float, float]) -> N
     stream = stream_with(photograph(draw_room(), 1))
     mask = person_mask()
     move = np.array([[1, 0, shift[0]], [0, 1, shift[1]]], np.float32)
-    room = cv2.warpAffine(draw_room(), move, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+    room = as_plane(cv2.warpAffine(draw_room(), move, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE))
     for seed in range(2, 5):
         result = stream.process(photograph(add_person(room, mask), seed))
     assert iou(result.alpha, mask) > 0.98
@@ -109,7 +110,7 @@ def test_caller_may_reuse_the_frame_buffer() -> None:
 @pytest.mark.parametrize("size", [(32, 32), (64, 32), (288, 512), (96, 1024)])
 def test_any_frame_size_works(size: tuple[int, int]) -> None:
     width, height = size
-    room = cv2.resize(photograph(draw_room(), 1), size)
+    room = resize_picture(photograph(draw_room(), 1), width, height)
     frame = room.copy()
     frame[height // 4 :, width // 4 : width // 2] = (20, 30, 200)
     alpha = stream_with(room).process(frame).alpha

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cleanplate.engine.imaging import as_plane
 from cleanplate.engine.refine import STRONGEST, GuidedFilter, TemporalSmoother, shift_edge
 
 GREY = np.full((40, 60, 3), 100, np.uint8)
@@ -11,7 +12,7 @@ GREY = np.full((40, 60, 3), 100, np.uint8)
 
 def disc(radius: float, height: int = 81, width: int = 81) -> NDArray[np.float32]:
     y, x = np.mgrid[:height, :width]
-    return np.clip(radius + 0.5 - np.hypot(y - height // 2, x - width // 2), 0, 1).astype(np.float32)
+    return as_plane(np.clip(radius + 0.5 - np.hypot(y - height // 2, x - width // 2), 0, 1))
 
 
 def test_flicker_is_damped_where_nothing_moves() -> None:
@@ -60,7 +61,7 @@ def test_shift_by_nothing_is_the_matte_itself() -> None:
 def test_guided_filter_follows_the_guides_edge() -> None:
     guide = np.zeros((40, 60), np.float32)
     guide[:, 30:] = 1
-    blurred = np.clip((np.arange(60, dtype=np.float32) - 24) / 12, 0, 1) * np.ones((40, 1), np.float32)
+    blurred = as_plane(np.tile(np.clip((np.arange(60) - 24) / 12, 0, 1), (40, 1)))
     filtered = GuidedFilter(guide, 6, 1e-4).apply(blurred)
     assert filtered[:, 29].max() < 0.3
     assert filtered[:, 30].min() > 0.7
@@ -69,6 +70,6 @@ def test_guided_filter_follows_the_guides_edge() -> None:
 def test_guided_filter_of_a_flat_guide_is_the_mean() -> None:
     picture = np.random.default_rng(1).random((30, 30)).astype(np.float32)
     filtered = GuidedFilter(np.full((30, 30), 0.5, np.float32), 1, 1e-2).apply(picture)
-    weights = np.float32([1, 2, 3, 2, 1]) / 9  # a mean of means
+    weights = np.array([1, 2, 3, 2, 1], np.float32) / 9  # a mean of means
     expected = (np.outer(weights, weights) * picture[8:13, 8:13]).sum()
     assert filtered[10, 10] == pytest.approx(expected, abs=1e-3)

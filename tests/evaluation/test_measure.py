@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cleanplate.evaluation.matters import EngineMatter, RivalMatter
 from cleanplate.evaluation.measure import measure, milliseconds_together
@@ -21,11 +22,11 @@ class Threshold:
     name = "threshold"
     uses_samples = True
 
-    def start(self, samples: Sequence[np.ndarray]) -> None:
+    def start(self, samples: Sequence[NDArray[np.uint8]]) -> None:
         self._samples = list(samples)
 
-    def matte(self, frame: np.ndarray) -> np.ndarray:
-        bright = frame.mean(-1) > 128
+    def matte(self, frame: NDArray[np.uint8]) -> NDArray[np.float32]:
+        bright: NDArray[np.bool_] = frame.mean(-1) > 128
         if self._samples:
             bright &= self._samples[0].mean(-1) <= 128
         return bright.astype(np.float32)
@@ -101,7 +102,8 @@ def test_times_are_taken_in_turns() -> None:
 def test_our_engine_is_measured_as_it_is_used() -> None:
     matter = EngineMatter("difference", [])
     rng = np.random.default_rng(0)
-    plate = cv2.GaussianBlur(rng.integers(0, 256, (96, 128, 3), np.uint8), (0, 0), 3)
+    noise = rng.integers(0, 256, (96, 128, 3), np.uint8)
+    plate = np.asarray(cv2.GaussianBlur(noise, (0, 0), 3), np.uint8)
     frame = plate.copy()
     frame[30:, 40:90] = (20, 220, 240)
     matter.start([plate])

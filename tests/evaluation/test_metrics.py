@@ -65,7 +65,7 @@ def test_mad_and_mse() -> None:
 
 def test_grad_of_a_ramp() -> None:
     """A Gaussian derivative of a ramp is its slope: every inner pixel counts its square."""
-    ramp = np.tile(np.arange(60, dtype=np.float32) / 100, (40, 1))
+    ramp = np.tile(np.arange(60) / 100, (40, 1)).astype(np.float32)
     flat = np.zeros_like(ramp)
     inner = 40 * (60 - 2 * metrics.GRADIENT_REACH) * 0.01**2 / 1000
     everywhere = 40 * 60 * 0.01**2 / 1000

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cleanplate.engine.base import Drift, Engine, Result
+from cleanplate.engine.base import Engine, Result
+from cleanplate.engine.drift import Drift
 from cleanplate.engine.errors import ProviderError, SampleError, UnknownModelError
 from cleanplate.wire import protocol
 from cleanplate.wire.ring import Channel, Picture, SlotInfo

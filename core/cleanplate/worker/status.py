@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cleanplate.engine.base import Drift
+from cleanplate.engine.drift import Drift
 from cleanplate.wire.protocol import BlockError
 from cleanplate.wire.ring import Block
 from cleanplate.worker.sample_files import SampleReport
