@@ -81,6 +81,10 @@ class InstallError(Exception):
     """The installation cannot go on; the message says why and what to do."""
 
 
+class RestoreError(InstallError):
+    """What a failed installation had changed could not be put back."""
+
+
 # The system: everything that differs between operating systems, or that a test must not touch
 
 
@@ -539,12 +543,24 @@ class Changes:
     def __init__(self) -> None:
         self.on_failure = contextlib.ExitStack()
         self.on_success = contextlib.ExitStack()
+        self._written: set[Path] = set()
 
     def __enter__(self) -> Changes:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        (self.on_failure if kind else self.on_success).close()
+    def __exit__(
+        self, kind: type[BaseException] | None, reason: BaseException | None, _trace: object
+    ) -> None:
+        if kind is None:
+            self.on_success.close()
+            return
+        try:
+            self.on_failure.close()
+        except OSError as error:
+            raise RestoreError(
+                f"The installation failed ({reason}), and what it had changed could not be put back: {error}. "
+                "Run the installer with --uninstall, then without."
+            ) from error
 
     def make_folder(self, folder: Path) -> None:
         """Make a folder and those above it."""
@@ -556,31 +572,48 @@ class Changes:
     def new_folder(self, folder: Path) -> None:
         """Put an empty folder in place of what is there."""
         self.make_folder(folder.parent)
-        former = folder.with_name(f"{folder.name}.former")
+        former = _former(folder)
         if former.exists():  # left by an installation that was killed: it is the last one that worked
             _remove_tree(folder)
             former.rename(folder)
         if folder.exists():
             folder.rename(former)
             self.on_failure.callback(former.rename, folder)
-            self.on_success.callback(_remove_tree, former)
+            self.on_success.callback(_discard, former)
         self.on_failure.callback(_remove_tree, folder)
         folder.mkdir()
 
     def write(self, path: Path, text: str) -> None:
         """Write a file, all or nothing."""
         self.make_folder(path.parent)
-        if path.exists():
-            former = path.with_name(f"{path.name}.former")
-            shutil.copy2(path, former)  # now: when it is needed, the disk may be full
-            self.on_failure.callback(os.replace, former, path)
-            self.on_success.callback(_remove_file, former)
-        else:
-            self.on_failure.callback(_remove_file, path)
         partial = path.with_name(f"{path.name}.partial")
-        self.on_failure.callback(_remove_file, partial)
+        if path not in self._written:
+            self._written.add(path)
+            self._keep(path)
+            self.on_failure.callback(_remove_file, partial)
         partial.write_bytes(text.encode("utf-8"))
         partial.replace(path)
+
+    def _keep(self, path: Path) -> None:
+        if not path.exists():
+            self.on_failure.callback(_remove_file, path)
+            return
+        former = _former(path)
+        shutil.copy2(path, former)  # now: when it is needed, the disk may be full
+        self.on_failure.callback(former.replace, path)
+        self.on_success.callback(_remove_file, former)
+
+
+def _former(path: Path) -> Path:
+    return path.with_name(f"{path.name}.former")
+
+
+def _discard(folder: Path) -> None:
+    """Remove what is no longer needed, as far as nobody holds on to it."""
+    trash = folder.with_name(f"{folder.name}.trash")  # a name of its own: nobody takes it for what works
+    with contextlib.suppress(OSError):
+        folder.rename(trash)
+        shutil.rmtree(trash)
 
 
 def _remove_file(path: Path) -> None:
@@ -760,6 +793,8 @@ class Installation:
                 for number, (step, action) in enumerate(steps, 1):
                     self._say(f"[{number}/{len(steps)}] {step}")
                     action(changes)
+        except RestoreError:
+            raise
         except InstallError as error:
             raise InstallError(f"Could not {step}: {error} Everything is as it was before.") from error
         except OSError as error:

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -185,6 +186,38 @@ def test_interrupting_is_undone(user: User) -> None:
     with pytest.raises(KeyboardInterrupt):
         user.install()
     assert user.files() == {}
+
+
+def test_what_was_written_twice_is_put_back_to_its_first_state(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("first")
+
+    def write_and_fail() -> None:
+        with install.Changes() as changes:
+            for text in ("second", "third"):
+                changes.write(old, text)
+                changes.write(new, text)
+            raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        write_and_fail()
+    assert old.read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_what_cannot_be_put_back_is_told(user: User) -> None:
+    user.install()
+
+    def lose_the_former(environment: Path) -> None:
+        shutil.rmtree(environment.with_name("env.former"))
+        raise OSError("the disk is gone")
+
+    user.system.pip_hook = lose_the_former
+    with pytest.raises(install.InstallError) as caught:
+        user.install(upgrade=True)
+    assert "the disk is gone" in str(caught.value)
+    assert "could not be put back" in str(caught.value)
+    assert "as it was before" not in str(caught.value)
 
 
 def test_too_little_disk_space_is_told_before(user: User) -> None:
