@@ -29,14 +29,14 @@ from cleanplate.engine.refine import GuidedFilter
 from cleanplate.engine.registration import Registration
 from cleanplate.engine.samples import BackgroundSamples
 
-NEAR, FAR = (5, 6e-3), (14, 6e-3)
+NEAR, FAR = (2, 0.01), (8, 0.009)
 """Radius (pixels at half size) and epsilon of the two filters that average support."""
 
-FAR_WEIGHT = 0.7
-COLOUR_SUPPORT = 0.6
+FAR_WEIGHT = 0.45
+COLOUR_SUPPORT = 0.55
 """Weight of the colours' support."""
 
-COLOUR_LIMIT = 1.5
+COLOUR_LIMIT = 1.05
 """Largest support of a colour, before its weight."""
 
 COLOUR_MEMORY = 0.8
@@ -49,10 +49,19 @@ MOTION = 10.0
 """Change (of 255) between two frames that ends persistence."""
 
 ISLAND = 0.004
-"""Islands of person, and holes in it, smaller than this share of the picture are cleared."""
+"""Islands of person smaller than this share of the picture are cleared."""
 
-ISLAND_RATIO = 0.1
+ISLAND_RATIO = 0.08
 """Islands smaller than this share of the largest are cleared."""
+
+HOLE = 0.006
+"""Holes in the person up to this share of the picture are filled, unless they look like a gap."""
+
+GAP = -0.7
+"""Mean support of a hole from which it is a gap, as between arm and body."""
+
+TINY = 0.0005
+"""Holes up to this share of the picture are filled however they look."""
 
 OUTLINE = (5, 2e-4)
 """Radius (pixels) and epsilon of the filter that makes the matte."""
@@ -161,17 +170,25 @@ class ColourModel:
 def clear_islands_and_holes(support: Plane) -> NDArray[np.uint8]:
     """The person as a mask of 0 and 1: positive support without small or weak islands, small holes filled."""
     mask = (support > 0).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
-    areas = stats[:, cv2.CC_STAT_AREA].astype(np.float32)
-    areas[0] = 0
-    strengths = np.bincount(labels.ravel(), np.clip(support, 0, 2).ravel(), count) / np.maximum(areas, 1)
-    keep = (areas > max(ISLAND_RATIO * areas.max(), ISLAND * mask.size)) & (strengths > 0.35)
+    labels, areas, strengths = _components(mask, support)
+    keep = (areas > max(ISLAND_RATIO * areas[1:].max(initial=0), ISLAND * mask.size)) & (strengths > 0.35)
+    keep[0] = False
     mask = np.asarray(keep[labels], np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
-    holes = stats[:, cv2.CC_STAT_AREA] < ISLAND * mask.size
+    labels, areas, strengths = _components(1 - mask, support)
+    holes = (areas < TINY * mask.size) | ((areas < HOLE * mask.size) & (strengths > GAP))
     holes[0] = False
     mask[holes[labels]] = 1
     return mask
+
+
+def _components(
+    mask: NDArray[np.uint8], support: Plane
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+    """Label of each pixel (0 where the mask is 0); area and mean support of each label."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+    areas = np.asarray(stats[:, cv2.CC_STAT_AREA], np.int32)
+    sums = np.bincount(labels.ravel(), np.clip(support, -2, 2).ravel(), count)
+    return np.asarray(labels, np.int32), areas, np.asarray(sums / np.maximum(areas, 1))
 
 
 def soften(mask: NDArray[np.uint8], support: Plane) -> Plane:

@@ -9,7 +9,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from cleanplate.engine.exposure import Light
 from cleanplate.engine.imaging import Picture, Plane, channel_mean, resize_picture, resize_plane
@@ -40,7 +39,7 @@ REACH = 8
 FOUND = 0.8
 """Correlation from which a patch counts as found."""
 
-MIN_FOUND = 5
+MIN_FOUND = 4
 """Patches that must be found for a verdict."""
 
 TOLERANCE = 1.6
@@ -124,14 +123,21 @@ def _is_far(light: Light) -> bool:
     return largest > MAX_GAIN or smallest < 1 / MAX_GAIN or largest > MAX_TINT * smallest
 
 
-def _distinct_patches(grey: Plane) -> list[tuple[int, int, NDArray[np.float32]]]:
-    """Places x, y of corners, with the picture around them."""
+def _distinct_patches(grey: Plane) -> list[tuple[int, int, Plane]]:
+    """Places x, y of corners that look like nothing near them, with the picture around each."""
     margin = PATCH + REACH
     inside = np.zeros(grey.shape, np.uint8)
     inside[margin:-margin, margin:-margin] = 1
-    corners = cv2.goodFeaturesToTrack(grey, maxCorners=32, qualityLevel=0.02, minDistance=PATCH, mask=inside)
+    corners = cv2.goodFeaturesToTrack(grey, maxCorners=48, qualityLevel=0.02, minDistance=PATCH, mask=inside)
     places = [] if corners is None else np.round(corners.reshape(-1, 2)).astype(int).tolist()
-    return [(x, y, _square(grey, x, y, PATCH).copy()) for x, y in places]
+    patches = [(x, y, _square(grey, x, y, PATCH).copy()) for x, y in places]
+    return [(x, y, patch) for x, y, patch in patches if _is_unique(patch, _square(grey, x, y, margin))]
+
+
+def _is_unique(patch: Plane, surroundings: Plane) -> bool:
+    scores = cv2.matchTemplate(surroundings, patch, cv2.TM_CCOEFF_NORMED)
+    scores[REACH - 2 : REACH + 3, REACH - 2 : REACH + 3] = 0  # its own place
+    return float(scores.max()) < FOUND
 
 
 def _square(grey: Plane, x: int, y: int, reach: int) -> Plane:

@@ -9,35 +9,41 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from cleanplate.engine.exposure import LIFT, Light
+from cleanplate.engine.exposure import LIFT, OPPONENT, Light
 from cleanplate.engine.imaging import Picture, Plane, as_plane, box_mean, gradient, resize_plane
 from cleanplate.engine.registration import PlacedPlate
-
-OPPONENT = np.array([[0.25, 0.5, 0.25], [1, -1, 0], [0, -1, 1]], np.float32)
-"""B, G, R -> brightness, blue against green, red against green."""
 
 COLOUR_NOISE = 2.5
 """Standard deviation (of 255) of the colour differences at half size: sensor noise and chroma subsampling."""
 
-EDGE_NOISE = 0.25
+SATURATION_NOISE = 0.06
+"""Relative error of strong colours."""
+
+EDGE_NOISE = 0.2
 """Noise for each unit of the plate's gradient: what registration leaves."""
+
+GLARE = (215.0, 250.0)
+"""Brightness from which a camera begins to clip, and from which it does."""
+
+GLARE_NOISE = 30.0
+"""Standard deviation of what is clipped in frame and plate: there, both are only known to be bright."""
 
 LIGHT_NOISE = 0.04
 """Relative error of the estimated brightness."""
 
-SHADOW_TRUST = 0.4
+SHADOW_TRUST = 0.2
 """What darkening alone, without new colour or texture, counts for."""
 
 SHADOW_DEPTH = (0.75, 0.55)
 """Brightness factor under which darkening is more than a shadow makes: begins, ends."""
 
-TEXTURE_NOISE = 3.0
+TEXTURE_NOISE = 2.8
 """Gradient per pixel beyond the plate's own that noise makes."""
 
-TEXTURE_FULL = 1.5
+TEXTURE_FULL = 1.8
 """Mean new gradient per pixel that is a full proof of an object."""
 
-TEXTURE_SUPPORT = 0.5
+TEXTURE_SUPPORT = 0.45
 """Support that new texture gives by itself."""
 
 SAME_RADIUS = 4
@@ -49,13 +55,13 @@ SAME_CORRELATION = (0.75, 0.95)
 SAME_DEVIATION = (4.0, 8.0)
 """Standard deviation (of 255) of the plate in the window that begins to be texture, and that is."""
 
-DIFFERENCE = 3.0
+DIFFERENCE = 2.75
 """Difference, in standard deviations, at which person and background are equally likely."""
 
-SOFTNESS = 2.0
+SOFTNESS = 1.1
 """Standard deviations for one unit of support."""
 
-MAX_SUPPORT = 2.0
+MAX_SUPPORT = 1.3
 """No pixel may outvote its neighbourhood by more."""
 
 
@@ -88,17 +94,21 @@ def compare(frame: Picture, plate: PlacedPlate, noise: Plane, light: Light) -> E
     darkening = (brightness + LIFT) / (expected_brightness + LIFT)
     # A shadowed colour is the same colour, scaled.
     scale = np.clip(darkening, 0.3, 1.3)
-    variance = np.square(noise) + np.square(EDGE_NOISE * plate.slope)
-    blue = seen[:, :, 1] - scale * expected[:, :, 1]
-    red = seen[:, :, 2] - scale * expected[:, :, 2]
-    colour = (blue * blue + red * red) / (2 * COLOUR_NOISE**2 + 0.5 * variance)
+    glare = _ramp(np.minimum(brightness, expected_brightness), GLARE)
+    variance = np.square(noise) + np.square(EDGE_NOISE * plate.slope) + np.square(GLARE_NOISE * glare)
+    (blue_blue, blue_red), (red_blue, red_red) = light.saturation.tolist()
+    expected_blue = scale * (blue_blue * expected[:, :, 1] + blue_red * expected[:, :, 2])
+    expected_red = scale * (red_blue * expected[:, :, 1] + red_red * expected[:, :, 2])
+    colour_variance = COLOUR_NOISE**2 + 0.25 * variance
+    colour_variance += SATURATION_NOISE**2 * (np.square(expected_blue) + np.square(expected_red))
+    colour = np.square(seen[:, :, 1] - expected_blue) + np.square(seen[:, :, 2] - expected_red)
     bright = np.square(brightness - expected_brightness) / (
         variance + np.square(LIGHT_NOISE * expected_brightness)
     )
     same = _same_texture(brightness, as_plane(expected_brightness))
     texture = _new_texture(brightness, plate.slope, as_plane(scale * light.gain[1]))
     trust = _trust_in_brightness(darkening, texture)
-    distance = np.sqrt(colour + bright * trust * trust)
+    distance = np.sqrt(colour / (2 * colour_variance) + bright * trust * trust)
     support = (
         np.clip((distance - DIFFERENCE) / SOFTNESS, -MAX_SUPPORT, MAX_SUPPORT) + TEXTURE_SUPPORT * texture
     )

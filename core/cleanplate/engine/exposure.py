@@ -15,6 +15,9 @@ from cleanplate.engine.imaging import Picture, Plane, as_plane, box_mean, channe
 
 Gain = tuple[float, float, float]
 
+OPPONENT = np.array([[0.25, 0.5, 0.25], [1, -1, 0], [0, -1, 1]], np.float32)
+"""B, G, R -> brightness, blue - green, red - green."""
+
 LIFT = 16.0
 """Added (of 255) before logarithms, so that noise in the dark does not count as a change of light."""
 
@@ -24,7 +27,7 @@ SIZE_DIVISOR = 8
 KNOTS = np.array([0, 32, 64, 96, 128, 160, 192, 224, 255], np.float32)
 """Plate values between which the tone curve is interpolated."""
 
-STIFFNESS = 0.08
+STIFFNESS = 0.13
 """What bending the tone curve costs, as a share of all pixels' weight."""
 
 COLD_WIDTHS = (0.35, 0.25, 0.18, 0.12, 0.10)
@@ -44,6 +47,15 @@ FIELD_ROUNDS = 2
 TEXTURED_WIDTH = 0.5
 """Local change (in the logarithm) that is believed where frame and plate share their texture."""
 
+COLOUR_WIDTHS = (0.5, 0.3, 0.2)
+"""Inlier widths of the rounds of fitting the saturation, as shares of a colour's own strength."""
+
+COLOUR_NOISE = 6.0
+"""What is added to these widths (of 255)."""
+
+COLOUR_STIFFNESS = 30.0
+"""What a change of saturation costs, in squared colour difference per pixel."""
+
 ALIKE = 0.6
 """Correlation from which texture counts as shared."""
 
@@ -58,12 +70,14 @@ class Light:
     Attributes:
         curves: uint8 [1, 256, 3], what each plate value becomes, for b, g and r.
         field: float32 [h, w], small: factor of brightness left after the curves.
+        saturation: float32 [2, 2], what becomes of blue - green and red - green after the curves.
         gain: mean factor of b, g and r.
         agreement: share of the weighted pixels that the light explains, 0..1.
     """
 
     curves: Picture
     field: Plane
+    saturation: Plane
     gain: Gain
     agreement: float
 
@@ -75,6 +89,7 @@ class Light:
 UNCHANGED = Light(
     np.repeat(np.arange(256, dtype=np.uint8)[np.newaxis, :, np.newaxis], 3, axis=2),
     np.ones((1, 1), np.float32),
+    np.eye(2, dtype=np.float32),
     (1.0, 1.0, 1.0),
     1.0,
 )
@@ -132,7 +147,8 @@ class LightTracker:
         field = self._field(
             (logs - self._model(heights)).mean(axis=0), weights, weights * (alike.ravel() > ALIKE)
         )
-        return Light(_curves(heights), field, (float(b), float(g), float(r)), self._agreement)
+        saturation = self._saturation(small.reshape(-1, 3), heights, weights)
+        return Light(_curves(heights), field, saturation, (float(b), float(g), float(r)), self._agreement)
 
     def _alike(self, small: Plane) -> Plane:
         """Texture that frame and plate share, 0..1: it shows background whatever the light."""
@@ -220,6 +236,25 @@ class LightTracker:
             bottom = box_mean(box_mean(as_plane(weight), radius), radius)
             field += top / (bottom + np.float32(0.1 * weight.mean() + 1e-6))
         return as_plane(np.exp(np.clip(field, -MAX_FIELD, MAX_FIELD)))
+
+    def _saturation(
+        self, small: Plane, heights: NDArray[np.float64], weights: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The matrix [2, 2] that takes the relit plate's colour differences to the frame's.
+
+        Cameras' saturation and colour matrices mix the channels, which tone curves cannot follow.
+        """
+        relit = np.exp(self._log.reshape(-1, 3) + self._model(heights).T) - np.float32(LIFT)
+        expected = (relit @ OPPONENT[1:].T).astype(np.float64)
+        seen = (small @ OPPONENT[1:].T).astype(np.float64)
+        strength = np.hypot(*expected.T)
+        stiff = COLOUR_STIFFNESS * float(weights.sum()) * np.eye(2)
+        matrix = np.eye(2)
+        for width in COLOUR_WIDTHS:
+            distance = np.hypot(*(seen - expected @ matrix.T).T) / (COLOUR_NOISE + width * strength)
+            weighted = expected * (weights * _biweight(as_plane(distance)))[:, np.newaxis]
+            matrix = np.linalg.solve(weighted.T @ expected + stiff, weighted.T @ seen + stiff).T
+        return as_plane(matrix)
 
 
 def _basis(plate: Plane) -> NDArray[np.float32]:

@@ -13,10 +13,16 @@ from cleanplate.engine.samples import Plate
 REACH = 3.0
 """Largest shift that is followed, pixels at half size."""
 
+SEARCH_FRAMES = 30
+"""Every so many frames all shifts are tried: small steps lose their way in fine texture."""
+
+OUTLIER = 40.0
+"""Difference (of 255) beyond which a pixel shows something else."""
+
 STEP = 0.15
 """Shifts smaller than this, in pixels at half size, are not worth moving the plate for."""
 
-SLACK = 0.5
+SLACK = 0.15
 """How far, in pixels at half size, colours may have moved besides: parallax, rotation, zoom."""
 
 DAMPING = 0.3
@@ -50,11 +56,12 @@ class Registration:
         self._full = _to_bytes(plate.mean)
         self._half = resize_plane(plate.mean, width // 2, height // 2)
         self.shift = np.zeros(2)
+        self._frames = 0
         self._placed_shift = self.shift
         self.placed = self._place()
 
     def follow(self, frame: Picture, relit: Picture, background: Plane) -> bool:
-        """Refine the shift by a frame: one Gauss-Newton step on the luma (Lucas, Kanade 1981).
+        """Refine the shift by a frame: one Gauss-Newton step on the luma (Lucas, Kanade 1981), or a search.
 
         Args:
             frame: uint8 [H/2, W/2, 3].
@@ -64,20 +71,13 @@ class Registration:
         Returns:
             Whether the plate was placed anew.
         """
-        grey = channel_mean(relit.astype(np.float32))
-        slope_x, slope_y = gradient(grey)
-        miss = channel_mean(frame.astype(np.float32)) - grey
-        size = np.abs(miss)
-        weight = background * (size < 40) / (1 + size / 8)
-        xx, xy, yy = (
-            float((weight * a * b).sum())
-            for a, b in ((slope_x, slope_x), (slope_x, slope_y), (slope_y, slope_y))
-        )
-        hold = DAMPING * weight.size
-        normal = np.array([[xx + hold, xy], [xy, yy + hold]])
-        right = np.array([float((weight * slope_x * miss).sum()), float((weight * slope_y * miss).sum())])
-        # relit(x - step) = frame(x), so that step = -(J^T J)^-1 J^T miss.
-        self.shift = np.clip(self.shift - np.linalg.solve(normal, right), -REACH, REACH)
+        seen, expected = channel_mean(frame.astype(np.float32)), channel_mean(relit.astype(np.float32))
+        step = _step(seen, expected, background)
+        if self._frames % SEARCH_FRAMES == 0:
+            found = _search(seen, expected, background)
+            step = found if found.any() else step
+        self._frames += 1
+        self.shift = np.clip(self.shift + step, -REACH, REACH)
         if np.abs(self.shift - self._placed_shift).max() < STEP:
             return False
         self._placed_shift = self.shift
@@ -96,6 +96,39 @@ class Registration:
             high=_to_bytes(half + np.float32(SLACK) * (brightest - half)),
             slope=np.sqrt(slope_x * slope_x + slope_y * slope_y),
         )
+
+
+def _step(seen: Plane, expected: Plane, background: Plane) -> NDArray[np.float64]:
+    """The shift that the difference and the gradient of the plate ask for."""
+    slope_x, slope_y = gradient(expected)
+    miss = seen - expected
+    size = np.abs(miss)
+    weight = background * (size < OUTLIER) / (1 + size / 8)
+    xx, xy, yy = (
+        float((weight * a * b).sum()) for a, b in ((slope_x, slope_x), (slope_x, slope_y), (slope_y, slope_y))
+    )
+    hold = DAMPING * weight.size
+    normal = np.array([[xx + hold, xy], [xy, yy + hold]])
+    right = np.array([float((weight * slope_x * miss).sum()), float((weight * slope_y * miss).sum())])
+    # expected(x - step) = seen(x), so that step = -(J^T J)^-1 J^T miss.
+    return -np.linalg.solve(normal, right)
+
+
+def _search(seen: Plane, expected: Plane, background: Plane) -> NDArray[np.float64]:
+    """The whole-pixel shift of the plate that leaves the least difference; none unless it is clearly less."""
+    reach = int(REACH)
+    height, width = seen.shape
+    if min(height, width) <= 4 * reach:
+        return np.zeros(2)
+    inside = np.s_[reach : height - reach, reach : width - reach]
+    misses = {}
+    for y in range(-reach, reach + 1):
+        for x in range(-reach, reach + 1):
+            moved = expected[reach - y : height - reach - y, reach - x : width - reach - x]
+            miss = np.minimum(cv2.absdiff(seen[inside], moved), OUTLIER)
+            misses[x, y] = float((miss * background[inside]).sum())
+    best = min(misses, key=lambda shift: misses[shift])
+    return np.array(best if misses[best] < 0.9 * misses[0, 0] else (0, 0), np.float64)
 
 
 Values = TypeVar("Values", Picture, Plane)

@@ -30,7 +30,8 @@ class Plate:
     """The clean plate at one size.
 
     Attributes:
-        mean: the empty scene, float32 [H, W, 3] BGR, 0..255, in the newest sample's exposure.
+        mean: the empty scene, median over the samples, float32 [H, W, 3] BGR, 0..255, in the exposure of
+            the newest.
         noise: standard deviation over the samples, float32 [H, W, 3], 0..255, at least `NOISE_FLOOR`.
     """
 
@@ -89,7 +90,10 @@ class BackgroundSamples:
 
 
 def plate_of(samples: Sequence[NDArray[np.uint8]]) -> Plate:
-    """Mean and noise over samples of one size, after bringing them to the newest one's exposure."""
+    """Median and noise over samples of one size, after bringing them to the newest one's exposure.
+
+    The median, so that somebody who left too late is in one sample only, and not in the plate.
+    """
     reference = samples[-1].astype(np.float32)
     aligned = [reference]
     for sample in samples[:-1]:
@@ -97,8 +101,10 @@ def plate_of(samples: Sequence[NDArray[np.uint8]]) -> Plate:
         gain = np.median((reference + 8) / (picture + 8), axis=(0, 1))
         aligned.append((picture * gain).astype(np.float32))
     stack = np.stack(aligned)
-    noise = np.maximum(stack.std(axis=0), NOISE_FLOOR)
-    return Plate(stack.mean(axis=0), noise.astype(np.float32))
+    middle = np.median(stack, axis=0).astype(np.float32)
+    # 1.25 makes a standard deviation of a mean absolute one where noise is normal.
+    noise = np.maximum(1.25 * np.abs(stack - middle).mean(axis=0), NOISE_FLOOR)
+    return Plate(middle, noise.astype(np.float32))
 
 
 def load_sample(path: Path) -> NDArray[np.uint8]:
@@ -129,6 +135,9 @@ INPAINT_SIDE = 512
 _UNSEEN = np.uint16(256)
 """Sorts behind every 8-bit value."""
 
+_BAND = 64
+"""Rows that are sorted at once, so that many large frames fit into memory."""
+
 
 def estimate_plate(
     frames: Sequence[NDArray[np.uint8]], masks: Sequence[NDArray[np.uint8]] | None = None
@@ -151,16 +160,21 @@ def estimate_plate(
     """
     if not frames:
         raise SampleError("A background cannot be estimated without frames. Give at least one.")
-    stack = np.stack(frames).astype(np.uint16)
-    free = np.ones(stack.shape[:3], bool) if masks is None else np.stack(masks) == 0
-    stack[~free] = _UNSEEN
-    stack.sort(axis=0)
-    seen = free.sum(axis=0)
-    middle = np.maximum(seen - 1, 0) // 2
-    plate = np.take_along_axis(stack, middle[np.newaxis, :, :, np.newaxis], axis=0)[0]
-    if not seen.any():
+    plate = np.empty_like(frames[0])
+    unseen = np.zeros(plate.shape[:2], bool)
+    for top in range(0, len(plate), _BAND):
+        rows = slice(top, top + _BAND)
+        stack = np.stack([frame[rows] for frame in frames]).astype(np.uint16)
+        if masks is not None:
+            stack[np.stack([mask[rows] for mask in masks]) != 0] = _UNSEEN
+        stack.sort(axis=0)
+        seen = (stack[:, :, :, 0] != _UNSEEN).sum(axis=0)
+        middle = np.maximum(seen - 1, 0) // 2
+        plate[rows] = np.take_along_axis(stack, middle[np.newaxis, :, :, np.newaxis], axis=0)[0] % _UNSEEN
+        unseen[rows] = seen == 0
+    if unseen.all():
         raise SampleError("People cover every pixel of every frame. Capture the empty scene instead.")
-    return _paint_in(np.minimum(plate, 255).astype(np.uint8), seen == 0)
+    return _paint_in(plate, unseen)
 
 
 def _paint_in(plate: NDArray[np.uint8], unseen: NDArray[np.bool_]) -> NDArray[np.uint8]:
