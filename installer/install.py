@@ -68,7 +68,7 @@ CUDA_DRIVER = 580
 
 GIB = 1 << 30
 DISK_NEEDED = {"cpu": GIB, "cuda": 7 * GIB, "directml": GIB}
-"""Bytes, with room for what is unpacked meanwhile; the finished environments take 0.4 and 4 GiB."""
+"""Bytes, with room for what is unpacked meanwhile; the finished environments take about 0.5 and 4 GiB."""
 
 PROVIDERS = ("auto", "cpu", "cuda", "directml")
 QUESTION_SECONDS = 30
