@@ -558,7 +558,7 @@ class Changes:
             self.on_failure.close()
         except OSError as error:
             raise RestoreError(
-                f"The installation failed ({reason}), and what it had changed could not be put back: {error}. "
+                f"The installation failed ({reason}), and what it changed could not be put back: {error}. "
                 "Run the installer with --uninstall, then without."
             ) from error
 

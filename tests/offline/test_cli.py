@@ -200,6 +200,13 @@ def test_bench_measures_models_and_rivals(tmp_path: Path) -> None:
     assert (status, "cannot be loaded" in said) == (1, True), said
 
 
+def test_bench_obs_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, said = run("bench", "obs", tmp_path / "out")
+    assert (status, "These programs are missing: obs" in said) == (1, True), said
+    assert not (tmp_path / "out").exists()
+
+
 def test_ctrl_c_leaves_a_playable_file(tmp_path: Path, empty: Path) -> None:
     film = write_clip(tmp_path / "in.mp4", [scene(n) for n in range(1200)], sound="aac")
     target = tmp_path / "out.mp4"

@@ -33,7 +33,7 @@ from cleanplate.offline import capture as capturing
 from cleanplate.offline import doctor as diagnosis
 from cleanplate.offline.background import GREEN, TRANSPARENT, parse_background
 from cleanplate.offline.convert import Look, convert
-from cleanplate.offline.errors import InputError, OfflineError
+from cleanplate.offline.errors import InputError, OfflineError, OutputError
 from cleanplate.offline.files import open_sink, open_source
 from cleanplate.offline.places import filter_script, model_folders
 from cleanplate.offline.samples import give_samples
@@ -219,18 +219,22 @@ def bench_obs(
     kills: Annotated[int, typer.Option(min=0, help="How often the worker is killed, to see it recover.")] = 3,
 ) -> None:
     """Measure the filter in a real OBS on a screen of its own (Linux with obs, Xvfb, openbox and wmctrl)."""
-    from cleanplate.studio import bench as studio  # noqa: PLC0415 - what it needs is not on every system
+    # What these need is not on every system.
+    from cleanplate.studio import bench as studio  # noqa: PLC0415
+    from cleanplate.studio.session import missing_programs  # noqa: PLC0415
 
     folder = folder.resolve()
     with _errors_explained():
-        figures = studio.measure(
-            folder,
-            filter_script(),
-            studio.drawn_clips(folder),
-            seconds=seconds,
-            kills=kills,
-            say=console.print,
-        )
+        if missing := missing_programs():
+            raise InputError(f"These programs are missing: {', '.join(missing)}. Install them first.")
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            figures = studio.measure(
+                folder, filter_script(), studio.drawn_clips(folder),
+                seconds=seconds, kills=kills, say=console.print,
+            )  # fmt: skip
+        except (RuntimeError, TimeoutError) as error:
+            raise OutputError(f"{error}. Look into the log.") from error
     table = Table("figure", "value", show_header=False)
     for name, value in vars(figures).items():
         table.add_row(name.replace("_", " "), str(value))
