@@ -177,3 +177,24 @@ def test_frame_of_the_networks_size_takes_less_than_a_60th_of_a_second() -> None
         cv2.setNumThreads(threads)
     # The best of many: other processes on the machine cost cache even where they cost no time.
     assert min(times) < 1 / 60
+
+
+@pytest.mark.parametrize("plate", [0, 128, 255])
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_pictures_of_nothing_give_a_sound_result(plate: int, value: int) -> None:
+    stream = stream_with(np.full((HEIGHT, WIDTH, 3), plate, np.uint8))
+    for _ in range(2):
+        result = stream.process(np.full((HEIGHT, WIDTH, 3), value, np.uint8))
+    assert np.isfinite(result.alpha).all()
+    assert all(0.1 < gain < 10 for gain in result.gain)
+
+
+def test_a_black_first_frame_does_no_lasting_harm() -> None:
+    stream = stream_with(photograph(draw_room(), 1))
+    for _ in range(3):
+        stream.process(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    mask = person_mask()
+    for seed in range(2, 5):
+        result = stream.process(photograph(add_person(draw_room(), mask), seed))
+    assert iou(result.alpha, mask) > 0.98
+    np.testing.assert_allclose(result.gain, 1, rtol=0.03)

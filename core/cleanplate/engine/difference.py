@@ -33,6 +33,8 @@ NEAR, FAR = (2, 0.01), (8, 0.009)
 """Radius (pixels at half size) and epsilon of the two filters that average support."""
 
 FAR_WEIGHT = 0.45
+"""Weight of the second against the first."""
+
 COLOUR_SUPPORT = 0.55
 """Weight of the colours' support."""
 
@@ -53,6 +55,9 @@ ISLAND = 0.004
 
 ISLAND_RATIO = 0.08
 """Islands smaller than this share of the largest are cleared."""
+
+WEAK = 0.35
+"""Islands of less mean support are cleared."""
 
 HOLE = 0.006
 """Holes in the person up to this share of the picture are filled, unless they look like a gap."""
@@ -171,7 +176,7 @@ def clear_islands_and_holes(support: Plane) -> NDArray[np.uint8]:
     """The person as a mask of 0 and 1: positive support without small or weak islands, small holes filled."""
     mask = (support > 0).astype(np.uint8)
     labels, areas, strengths = _components(mask, support)
-    keep = (areas > max(ISLAND_RATIO * areas[1:].max(initial=0), ISLAND * mask.size)) & (strengths > 0.35)
+    keep = (areas > max(ISLAND_RATIO * areas[1:].max(initial=0), ISLAND * mask.size)) & (strengths > WEAK)
     keep[0] = False
     mask = np.asarray(keep[labels], np.uint8)
     labels, areas, strengths = _components(1 - mask, support)
@@ -187,7 +192,7 @@ def _components(
     """Label of each pixel (0 where the mask is 0); area and mean support of each label."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
     areas = np.asarray(stats[:, cv2.CC_STAT_AREA], np.int32)
-    sums = np.bincount(labels.ravel(), np.clip(support, -2, 2).ravel(), count)
+    sums = np.bincount(labels.ravel(), support.ravel(), count)
     return np.asarray(labels, np.int32), areas, np.asarray(sums / np.maximum(areas, 1))
 
 

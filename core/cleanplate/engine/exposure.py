@@ -36,6 +36,9 @@ COLD_WIDTHS = (0.35, 0.25, 0.18, 0.12, 0.10)
 WARM_WIDTHS = (0.12, 0.10)
 """The same from the curves of the frame before."""
 
+WELL_EXPLAINED = 0.5
+"""Share of the weighted pixels from which a fit from the frame before needs no rival from nothing."""
+
 STEADY = 0.02
 """Changes of the curve smaller than this (2 %) are mostly noise, and are followed at half speed."""
 
@@ -59,6 +62,9 @@ COLOUR_STIFFNESS = 30.0
 ALIKE = 0.6
 """Correlation from which texture counts as shared."""
 
+MAX_GAIN = 8.0
+"""Where nothing of the plate is left to compare, at least the gain stays within reason."""
+
 CLIPPED = 250
 """Values above this say little about the light."""
 
@@ -72,14 +78,12 @@ class Light:
         field: float32 [h, w], small: factor of brightness left after the curves.
         saturation: float32 [2, 2], what becomes of blue - green and red - green after the curves.
         gain: mean factor of b, g and r.
-        agreement: share of the weighted pixels that the light explains, 0..1.
     """
 
     curves: Picture
     field: Plane
     saturation: Plane
     gain: Gain
-    agreement: float
 
     def relight(self, plate: Picture) -> Picture:
         """The plate, uint8 [H, W, 3], as it would look under the frame's light, but for the field."""
@@ -91,7 +95,6 @@ UNCHANGED = Light(
     np.ones((1, 1), np.float32),
     np.eye(2, dtype=np.float32),
     (1.0, 1.0, 1.0),
-    1.0,
 )
 """The plate's own light."""
 
@@ -114,7 +117,6 @@ class LightTracker:
         self._deviation = _deviation(self._grey)
         self._prior = _border_prior(*self.size) * (small.max(axis=2) < CLIPPED)
         self._heights: NDArray[np.float64] | None = None
-        self._agreement = 0.0
 
     def reset(self) -> None:
         """Forget the frames so far."""
@@ -136,19 +138,15 @@ class LightTracker:
             weight = weight * (np.float32(0.1) + resize_plane(background, *self.size))
         logs = ratio.reshape(-1, 3).T
         weights = weight.ravel()
-        heights, inliers = self._fit_warm(logs, weights)
-        if heights is None:
-            heights, inliers = self._fit_cold(logs, weights)
+        heights, inliers = self._fit(logs, weights)
         self._heights = heights
-        total = float(inliers.sum()) + 1e-6
-        self._agreement = total / (float(weights.sum()) + 1e-6)
         # Of sums, not of logarithms: those are lifted.
-        b, g, r = (inliers @ small.reshape(-1, 3) + 1e-3) / (inliers @ self._plate + 1e-3)
-        field = self._field(
-            (logs - self._model(heights)).mean(axis=0), weights, weights * (alike.ravel() > ALIKE)
-        )
+        ratios = (inliers @ small.reshape(-1, 3) + 1e-3) / (inliers @ self._plate + 1e-3)
+        b, g, r = np.clip(ratios, 1 / MAX_GAIN, MAX_GAIN)
+        miss = (logs - self._model(heights)).mean(axis=0)
+        field = self._field(miss, weights, weights * (alike.ravel() > ALIKE))
         saturation = self._saturation(small.reshape(-1, 3), heights, weights)
-        return Light(_curves(heights), field, saturation, (float(b), float(g), float(r)), self._agreement)
+        return Light(_curves(heights), field, saturation, (float(b), float(g), float(r)))
 
     def _alike(self, small: Plane) -> Plane:
         """Texture that frame and plate share, 0..1: it shows background whatever the light."""
@@ -157,18 +155,27 @@ class LightTracker:
         # 9 is a variance that noise makes.
         return as_plane(np.clip(covariance / (_deviation(grey) * self._deviation + 9), 0, 1))
 
-    def _fit_warm(
+    def _fit(
         self, logs: NDArray[np.float32], weights: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float64] | None, NDArray[np.float32]]:
-        before = self._heights
-        if before is None:
-            return None, weights
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Curves [3, knots], and the weights of the pixels [pixels] that agree with them."""
+        if self._heights is None:
+            return self._fit_cold(logs, weights)
+        heights, inliers = self._fit_warm(logs, weights, self._heights)
+        if inliers.sum() < WELL_EXPLAINED * weights.sum():
+            # The light has jumped, or a start had gone astray.
+            cold_heights, cold_inliers = self._fit_cold(logs, weights)
+            if cold_inliers.sum() > 1.1 * inliers.sum():  # clearly, so as not to swing between two
+                return cold_heights, cold_inliers
+        return heights, inliers
+
+    def _fit_warm(
+        self, logs: NDArray[np.float32], weights: NDArray[np.float32], before: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         heights, inliers = before, weights
         for width in WARM_WIDTHS:
             inliers = self._inliers(logs, weights, heights, width)
             heights = self._bend(logs, inliers)
-        if inliers.sum() < 0.7 * self._agreement * weights.sum():
-            return None, weights  # the light has jumped
         change = float(np.abs(heights - before).mean())
         return before + (1.0 if change > STEADY else 0.5) * (heights - before), inliers
 
@@ -248,7 +255,7 @@ class LightTracker:
         expected = (relit @ OPPONENT[1:].T).astype(np.float64)
         seen = (small @ OPPONENT[1:].T).astype(np.float64)
         strength = np.hypot(*expected.T)
-        stiff = COLOUR_STIFFNESS * float(weights.sum()) * np.eye(2)
+        stiff = COLOUR_STIFFNESS * (float(weights.sum()) + 1) * np.eye(2)
         matrix = np.eye(2)
         for width in COLOUR_WIDTHS:
             distance = np.hypot(*(seen - expected @ matrix.T).T) / (COLOUR_NOISE + width * strength)
