@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scenes import draw_room, photograph
 
 from cleanplate.engine.errors import CardError
 from cleanplate.engine.matting import available_models, create_engine
@@ -93,3 +94,12 @@ def test_graph_that_contradicts_its_card_is_refused(make_model: MakeModel) -> No
     path = make_model(states=[])
     with pytest.raises(CardError, match="differ in inputs: r1i"):
         create_engine("tiny", models=[path.parent])
+
+
+def test_light_is_measured_for_networks_too(make_model: MakeModel) -> None:
+    engine = create_engine("tiny", models=[make_model().parent], provider="cpu")
+    engine.set_samples([photograph(draw_room(), 1)])
+    dim = photograph(np.float32(0.8) * draw_room(), 2)
+    np.testing.assert_allclose(engine.stream().process(dim).gain, 0.8, rtol=0.03)
+    engine.set_samples([])
+    assert engine.stream().process(dim).gain == (1.0, 1.0, 1.0)

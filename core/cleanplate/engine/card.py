@@ -62,10 +62,10 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.engine.errors import CardError
+from cleanplate.engine.samples import MAX_SAMPLES
 
 SCHEMA = 1
 ROLES = ("quality", "fast", None)
-MAX_SAMPLES = 16
 
 Dimension = int | str
 Shape = tuple[Dimension, ...]

@@ -102,20 +102,17 @@ def compare(frame: Picture, plate: PlacedPlate, noise: Plane, light: Light) -> E
     colour_variance = COLOUR_NOISE**2 + 0.25 * variance
     colour_variance += SATURATION_NOISE**2 * (np.square(expected_blue) + np.square(expected_red))
     colour = np.square(seen[:, :, 1] - expected_blue) + np.square(seen[:, :, 2] - expected_red)
-    bright = np.square(brightness - expected_brightness) / (
-        variance + np.square(LIGHT_NOISE * expected_brightness)
-    )
+    bright_variance = variance + np.square(LIGHT_NOISE * expected_brightness)
+    bright = np.square(brightness - expected_brightness) / bright_variance
     same = _same_texture(brightness, as_plane(expected_brightness))
     texture = _new_texture(brightness, plate.slope, as_plane(scale * light.gain[1]))
     trust = _trust_in_brightness(darkening, texture)
     distance = np.sqrt(colour / (2 * colour_variance) + bright * trust * trust)
-    support = (
-        np.clip((distance - DIFFERENCE) / SOFTNESS, -MAX_SUPPORT, MAX_SUPPORT) + TEXTURE_SUPPORT * texture
-    )
-    support = np.where(support > 0, support * (1 - same), support)
+    support = np.clip((distance - DIFFERENCE) / SOFTNESS, -MAX_SUPPORT, MAX_SUPPORT)
+    support += TEXTURE_SUPPORT * texture
     return Evidence(
-        support.astype(np.float32, copy=False),
-        np.minimum(np.sqrt(distance) / 10, 1).astype(np.float32, copy=False),
+        support=as_plane(np.where(support > 0, support * (1 - same), support)),
+        difference=as_plane(np.minimum(np.sqrt(distance) / 10, 1)),
     )
 
 
@@ -144,12 +141,11 @@ def _same_texture(brightness: Plane, expected: Plane) -> Plane:
     """Where the frame has the plate's own texture, 0..1, whatever the light: correlation in a window."""
     mean, expected_mean = box_mean(brightness, SAME_RADIUS), box_mean(expected, SAME_RADIUS)
     variance = box_mean(as_plane(brightness * brightness), SAME_RADIUS) - mean * mean
-    known = np.maximum(
-        box_mean(as_plane(expected * expected), SAME_RADIUS) - expected_mean * expected_mean, 0
-    )
+    known = box_mean(as_plane(expected * expected), SAME_RADIUS) - expected_mean * expected_mean
     covariance = box_mean(as_plane(brightness * expected), SAME_RADIUS) - mean * expected_mean
-    correlation = covariance / np.sqrt(np.maximum(variance, 1) * np.maximum(known, 1))
-    return as_plane(_ramp(correlation, SAME_CORRELATION) * _ramp(np.sqrt(known), SAME_DEVIATION))
+    deviation, known_deviation = (np.sqrt(np.maximum(values, 1)) for values in (variance, known))
+    correlation = covariance / (deviation * known_deviation)
+    return as_plane(_ramp(correlation, SAME_CORRELATION) * _ramp(known_deviation, SAME_DEVIATION))
 
 
 def _ramp(values: Plane, ends: tuple[float, float]) -> Plane:

@@ -21,7 +21,7 @@ MAX_SAMPLES = 16
 NOISE_FLOOR = 2.0
 """Smallest standard deviation (of 255) that a pixel is given: sensor noise and coding artefacts."""
 
-ASPECT_TOLERANCE = 0.15
+ASPECT_TOLERANCE = 0.2
 """Largest relative difference in aspect between sample and frame; rounding to a network's size makes some."""
 
 
