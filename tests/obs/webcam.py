@@ -1,6 +1,6 @@
 """The main job on real input: a real person at a real webcam, in a real OBS.
 
-    python tests/obs/webcam.py FOLDER [CLIP]
+    python tests/obs/webcam.py FOLDER [CLIP [MODEL]]
 
 The camera shows an empty office, the background is captured by hotkey, then CLIP plays. FOLDER gets the
 plate, the recording, a contact sheet (frame, matte, composite) and the figures. The clips are those of
@@ -11,12 +11,13 @@ nobody ever leaves free is painted in: the plate is the scene of this run, not t
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from cleanplate.engine.providers import load_onnxruntime
 from cleanplate.engine.samples import estimate_plate
 from cleanplate.studio.bench import Clips, measure
 from cleanplate.studio.scene import FRAMES_PER_SECOND, Image, read_frames, write_clip
@@ -35,7 +36,7 @@ NOISE = 1.0  # 8-bit levels, as a camera's
 
 def office_plate() -> Image:
     """The empty office, uint8 480 x 640 x 3, BGR."""
-    session = onnxruntime.InferenceSession(str(PERSON_NETWORK), providers=["CPUExecutionProvider"])
+    session = load_onnxruntime().InferenceSession(str(PERSON_NETWORK), providers=["CPUExecutionProvider"])
     frames: list[Image] = []
     masks: list[NDArray[np.uint8]] = []
     reference: NDArray[np.float32] | None = None
@@ -61,7 +62,7 @@ def _contours(picture: Image) -> NDArray[np.float32]:
     return np.asarray(cv2.Laplacian(cv2.GaussianBlur(grey[:240], (0, 0), 1.0), cv2.CV_32F), np.float32)
 
 
-def _person(session: onnxruntime.InferenceSession, frame: Image) -> NDArray[np.uint8]:
+def _person(session: Any, frame: Image) -> NDArray[np.uint8]:
     small = cv2.cvtColor(cv2.resize(frame, (256, 256)), cv2.COLOR_BGR2RGB).astype(np.float32) / 255
     (output,) = session.run(None, {session.get_inputs()[0].name: small[None]})
     mask = cv2.resize(output[0, :, :, 0], (frame.shape[1], frame.shape[0])) > PERSON
@@ -84,7 +85,10 @@ def main() -> None:
     ]
     write_clip(folder / "empty.avi", noisy)
     script = ROOT / "obs_script/cleanplate_filter.py"
-    figures = measure(folder, script, Clips(folder / "empty.avi", clip), kills=0, say=print)
+    clips = Clips(folder / "empty.avi", clip)
+    settings = {"model": sys.argv[3] if len(sys.argv) > 3 else "auto"}
+    models = [ROOT / "models/weights"]
+    figures = measure(folder, script, clips, kills=0, settings=settings, models=models, say=print)
     text = json.dumps(vars(figures), indent=1, default=str)
     (folder / "figures.json").write_text(text, encoding="utf-8")
     print(text)

@@ -77,6 +77,7 @@ def measure(
     seconds: float = 10.0,
     kills: int = 3,
     settings: dict[str, Any] | None = None,
+    models: Sequence[Path] = (),
     say: Callable[[str], None] = lambda _: None,
 ) -> Figures:
     """Run OBS twice and measure.
@@ -88,6 +89,7 @@ def measure(
         seconds: length of each recording.
         kills: how often the worker is killed, to see it recover.
         settings: of the filter, over those that the benchmark needs.
+        models: folders with networks.
         say: gets a line as each step begins.
 
     Raises:
@@ -103,7 +105,8 @@ def measure(
 
     say("OBS with the filter: capture")
     profiled = {"CLEANPLATE_PROFILE": "1"}
-    with ObsSession(folder / "with", scripts=[Script(script)], environment=profiled) as obs:
+    scripts = [Script(script)]
+    with ObsSession(folder / "with", scripts=scripts, environment=profiled, models=models) as obs:
         obs.add_camera(CAMERA, clips.empty)
         chosen = {"background": "color", "color": BACKDROP, "countdown": 0, **(settings or {})}
         obs.client.create_source_filter(CAMERA, FILTER, FILTER_TYPE, chosen)

@@ -1,6 +1,8 @@
 """Writes what a fresh OBS Studio needs in its configuration folder so that it starts without a question."""
 
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,3 +147,11 @@ def _new_collection(scripts: list[Script]) -> dict[str, Any]:
             "scripts-tool": [{"path": str(script.path), "settings": script.settings} for script in scripts]
         },
     }
+
+
+def write_install_record(home: Path, models: Sequence[Path]) -> None:
+    """Tell the filter in an OBS with this home which Python and networks to use, as the installer does."""
+    path = home / ".config" / "cleanplate" / "install.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    record = {"version": "studio", "python": sys.executable, "models": [str(folder) for folder in models]}
+    path.write_text(json.dumps(record), encoding="utf-8")

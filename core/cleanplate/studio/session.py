@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +35,7 @@ import websocket
 from numpy.typing import NDArray
 from obsws_python.error import OBSSDKRequestError
 
-from cleanplate.studio.config import COLLECTION, PROFILE, SCENE, Script, write_config
+from cleanplate.studio.config import COLLECTION, PROFILE, SCENE, Script, write_config, write_install_record
 from cleanplate.studio.display import PresentDisplay, VirtualDisplay
 from cleanplate.studio.exit_report import ExitReport, parse_leaks, parse_profile
 from cleanplate.studio.waiting import wait_for
@@ -84,6 +84,7 @@ class ObsSession:
         scripts: what Tools > Scripts holds when the folder is new.
         environment: more variables for OBS and its children.
         arguments: more command-line arguments for OBS.
+        models: folders with networks for the filter.
         display: where OBS appears, a private screen if not given.
 
     Raises:
@@ -96,6 +97,7 @@ class ObsSession:
         scripts: list[Script] | None = None,
         environment: dict[str, str] | None = None,
         arguments: list[str] | None = None,
+        models: Sequence[Path] = (),
         display: PresentDisplay | None = None,
     ) -> None:
         self.home = folder / "home"
@@ -104,6 +106,7 @@ class ObsSession:
         self._scripts = scripts or []
         self._more_environment = environment or {}
         self._arguments = arguments or []
+        self._models = models
         self._token = uuid.uuid4().hex
         self._display = display or VirtualDisplay(folder / "display.log")
         self._process: subprocess.Popen[bytes]
@@ -113,6 +116,7 @@ class ObsSession:
     def __enter__(self) -> "ObsSession":
         port = _free_port()
         write_config(self.home, port, self._scripts)
+        write_install_record(self.home, self._models)
         self._display.__enter__()
         try:
             self._start()
@@ -320,7 +324,6 @@ class ObsSession:
             "XDG_RUNTIME_DIR": str(runtime),
             "DBUS_SESSION_BUS_ADDRESS": "disabled:",  # or libdbus would start a bus that outlives OBS
             _SESSION_VARIABLE: self._token,
-            "CLEANPLATE_PYTHON": sys.executable,
             **self._more_environment,
         }
         root = os.environ.get(OBS_ROOT_VARIABLE)

@@ -5,7 +5,6 @@ installer's `--demo` starts this in the environment that it made.
 """
 
 import argparse
-import json
 import os
 import shutil
 import sys
@@ -90,9 +89,9 @@ def run(output: Path, *, camera: bool, model: str) -> tuple[Path, Path]:
         _write_clip(empty, _empty_room())
         _write_clip(person, _act())
     display = PresentDisplay() if os.environ.get("DISPLAY") else None
-    _write_record(work / "home")
     _say("starting OBS" if display else "starting OBS on a screen of its own")
-    with ObsSession(work, scripts=[Script(filter_script())], display=display) as obs:
+    scripts = [Script(filter_script())]
+    with ObsSession(work, scripts=scripts, models=model_folders(), display=display) as obs:
         obs.client.set_video_settings(RATE, 1, WIDTH, HEIGHT, WIDTH, HEIGHT)
         if camera:
             obs.client.create_input(SCENE, CAMERA, "v4l2_input", {"device_id": device}, True)
@@ -156,18 +155,6 @@ def _write_clip(path: Path, pictures: Iterator[Picture]) -> None:
     for number, picture in enumerate(pictures):
         sink.write(Frame(picture, "", Fraction(number, RATE)), picture)
     sink.close()
-
-
-def _write_record(home: Path) -> None:
-    """Tell the filter in this OBS which Python and networks to use, as the installer does for a user."""
-    path = home / ".config" / "cleanplate" / "install.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    record = {
-        "version": "demo",
-        "python": sys.executable,
-        "models": [str(folder) for folder in model_folders()],
-    }
-    path.write_text(json.dumps(record), encoding="utf-8")
 
 
 def _convert(raw: Path, recording: Path) -> None:
