@@ -425,11 +425,11 @@ class FilterSource:
                 f"{self._channel.frames_dropped} frames dropped"
             )
         ]
-        lines.extend(
-            StatusLine(f"Not on {entry[0]}: {entry[1]}")
-            for entry in status.get("fallbacks") or ()
-            if isinstance(entry, list) and len(entry) == 2
-        )
+        missed: Dict[str, List[str]] = {}  # reason -> providers
+        for entry in status.get("fallbacks") or ():
+            if isinstance(entry, list) and len(entry) == 2:
+                missed.setdefault(str(entry[1]), []).append(str(entry[0]))
+        lines.extend(StatusLine(f"Not on {', '.join(names)}: {reason}") for reason, names in missed.items())
         if worker.state == "running":
             lines.append(
                 StatusLine(
