@@ -41,7 +41,7 @@ HEADER_PACKAGES = ["libobs-dev", "pkg-config", "g++"]
 
 MATRIX = {"trixie": "OBS 30.2", "sid": "OBS 32.2"}
 MATRIX_MIRROR = "http://deb.debian.org/debian"
-MATRIX_PACKAGES = ["obs-studio", "obs-plugins", "libgl1-mesa-dri"]
+MATRIX_PACKAGES = ["obs-studio", "obs-plugins", "libgl1", "libgl1-mesa-dri"]
 
 HEARTBEAT_SECONDS = 15
 LOG_TAIL_LINES = 40
