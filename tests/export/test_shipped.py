@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cleanplate.engine.matting import create_engine
 
@@ -12,13 +13,14 @@ WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 NAMES = sorted(path.stem for path in WEIGHTS.glob("*.json"))
 
 
-def room(seed: int) -> np.ndarray:
+def room(seed: int) -> NDArray[np.uint8]:
     """A room of soft shapes with some noise."""
     rng = np.random.default_rng(seed)
     picture = cv2.resize(
         rng.integers(40, 220, (6, 9, 3), np.uint8), (512, 288), interpolation=cv2.INTER_CUBIC
     )
-    return np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
+    noisy: NDArray[np.uint8] = np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
+    return noisy
 
 
 def test_there_is_a_fast_one() -> None:

@@ -48,7 +48,11 @@ def test_worker_killed_hung_and_lying(
         _wait_for_successor(obs, hung)
         wait_for_figure(obs)
 
-        _scribble(_segment(_worker(obs)))
+        # A stopped worker: one that goes on would publish noise as a matte of its own, and be believed.
+        mad = _worker(obs)
+        mad.suspend()
+        _scribble(_segment(mad))
+        mad.kill()
     assert raw_frames(recording.path) == []
     assert obs.running()
     close_cleanly(obs)

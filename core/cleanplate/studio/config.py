@@ -50,8 +50,9 @@ FFIgnoreCompat=true
 FFAudioMixes=1
 """
 
-# global.ini alone is read by OBS to 30 and migrated by OBS from 31; FirstRun=true means "it has been".
-_GLOBAL_INI = """\
+# FirstRun=true means "it has been". OBS from 31 on reads user.ini, and refuses to start if it finds both.
+USER_INI_VERSION = 31
+_USER_SETTINGS = """\
 [General]
 FirstRun=true
 Pre19Defaults=false
@@ -85,13 +86,14 @@ class Script:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def write_config(home: Path, port: int, scripts: list[Script]) -> None:
+def write_config(home: Path, port: int, scripts: list[Script], version: int) -> None:
     """Write the configuration, leaving an existing scene collection as OBS saved it.
 
     Args:
         home: the HOME that OBS will have.
         port: where obs-websocket is to listen, on the local host.
         scripts: what a new scene collection loads.
+        version: the first number of OBS' version.
     """
     config = obs_folder(home)
     recordings = home / "recordings"
@@ -101,8 +103,9 @@ def write_config(home: Path, port: int, scripts: list[Script]) -> None:
     for folder in (recordings, websocket, profile, scenes):
         folder.mkdir(parents=True, exist_ok=True)
 
+    settings = config / ("user.ini" if version >= USER_INI_VERSION else "global.ini")
     texts = {
-        config / "global.ini": _GLOBAL_INI.format(profile=PROFILE, collection=COLLECTION, port=port),
+        settings: _USER_SETTINGS.format(profile=PROFILE, collection=COLLECTION, port=port),
         websocket / "config.json": json.dumps(
             {"alerts_enabled": False, "auth_required": False, "first_load": False, "server_enabled": True,
              "server_password": "", "server_port": port}

@@ -58,6 +58,18 @@ _MAIN_WINDOW = re.compile(r"^OBS (Studio )?\d")
 Image = NDArray[np.uint8]
 
 
+def obs_version() -> int:
+    """The first number of the version of the OBS that is driven; 0 where it does not tell."""
+    answer = subprocess.run([*_obs_command(), "--version"], check=False, capture_output=True, text=True)
+    found = re.search(r"(\d+)\.\d+", answer.stdout)
+    return int(found[1]) if found else 0
+
+
+def _obs_command() -> list[str]:
+    root = os.environ.get(OBS_ROOT_VARIABLE)
+    return ["chroot", root, "obs"] if root else ["obs"]
+
+
 def missing_programs() -> list[str]:
     """Names of the programs without which no OBS can be driven here."""
     root = os.environ.get(OBS_ROOT_VARIABLE)
@@ -115,7 +127,7 @@ class ObsSession:
 
     def __enter__(self) -> "ObsSession":
         port = _free_port()
-        write_config(self.home, port, self._scripts)
+        write_config(self.home, port, self._scripts, obs_version())
         write_install_record(self.home, self._models)
         self._display.__enter__()
         try:
@@ -326,10 +338,8 @@ class ObsSession:
             _SESSION_VARIABLE: self._token,
             **self._more_environment,
         }
-        root = os.environ.get(OBS_ROOT_VARIABLE)
         command = [
-            *(["chroot", root] if root else []),
-            "obs", "--multi", "--disable-missing-files-check",
+            *_obs_command(), "--multi", "--disable-missing-files-check",
             "--profile", PROFILE, "--collection", COLLECTION, *self._arguments,
         ]  # fmt: skip
         with self.log_path.open("wb") as log:
