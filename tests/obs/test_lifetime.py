@@ -38,7 +38,7 @@ def test_saved_collection_comes_back_with_its_samples(
 
     again = start_obs(arguments=["--startrecording"])
     wait_for_figure(again)
-    again.wait_until_recorded(again.recorded_seconds() + 1)  # a busy machine records it later than it shows it
+    again.wait_until_recorded(again.recorded_seconds() + 1)  # recorded later than shown
     path = again.stop_recording()
     assert raw_frames(path) == []
     frames = list(read_frames(path))

@@ -61,7 +61,7 @@ Image = NDArray[np.uint8]
 def obs_version() -> int:
     """The first number of the version of the OBS that is driven; 0 where it does not tell."""
     answer = subprocess.run([*_obs_command(), "--version"], check=False, capture_output=True, text=True)
-    found = re.search(r"(\d+)\.\d+", answer.stdout)
+    found = re.search(r"OBS Studio - (\d+)", answer.stdout)
     return int(found[1]) if found else 0
 
 
