@@ -50,11 +50,12 @@ FFIgnoreCompat=true
 FFAudioMixes=1
 """
 
-# FirstRun=true means "it has been". OBS from 31 on reads user.ini, and refuses to start if it finds both.
-USER_INI_VERSION = 31
+# FirstRun=true means "it has been". OBS from 31 on takes this file over into others, but asks LastVersion (here
+# 29.0.2) whether it ever ran, and else opens its wizard.
 _USER_SETTINGS = """\
 [General]
 FirstRun=true
+LastVersion=486539266
 Pre19Defaults=false
 EnableAutoUpdates=false
 ConfirmOnExit=false
@@ -86,14 +87,13 @@ class Script:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def write_config(home: Path, port: int, scripts: list[Script], version: int) -> None:
+def write_config(home: Path, port: int, scripts: list[Script]) -> None:
     """Write the configuration, leaving an existing scene collection as OBS saved it.
 
     Args:
         home: the HOME that OBS will have.
         port: where obs-websocket is to listen, on the local host.
         scripts: what a new scene collection loads.
-        version: the first number of OBS' version.
     """
     config = obs_folder(home)
     recordings = home / "recordings"
@@ -103,9 +103,8 @@ def write_config(home: Path, port: int, scripts: list[Script], version: int) -> 
     for folder in (recordings, websocket, profile, scenes):
         folder.mkdir(parents=True, exist_ok=True)
 
-    settings = config / ("user.ini" if version >= USER_INI_VERSION else "global.ini")
     texts = {
-        settings: _USER_SETTINGS.format(profile=PROFILE, collection=COLLECTION, port=port),
+        config / "global.ini": _USER_SETTINGS.format(profile=PROFILE, collection=COLLECTION, port=port),
         websocket / "config.json": json.dumps(
             {"alerts_enabled": False, "auth_required": False, "first_load": False, "server_enabled": True,
              "server_password": "", "server_port": port}

@@ -58,13 +58,6 @@ _MAIN_WINDOW = re.compile(r"^OBS (Studio )?\d")
 Image = NDArray[np.uint8]
 
 
-def obs_version() -> int:
-    """The first number of the version of the OBS that is driven; 0 where it does not tell."""
-    answer = subprocess.run([*_obs_command(), "--version"], check=False, capture_output=True, text=True)
-    found = re.search(r"OBS Studio - (\d+)", answer.stdout)
-    return int(found[1]) if found else 0
-
-
 def _obs_command() -> list[str]:
     root = os.environ.get(OBS_ROOT_VARIABLE)
     return ["chroot", root, "obs"] if root else ["obs"]
@@ -127,7 +120,7 @@ class ObsSession:
 
     def __enter__(self) -> "ObsSession":
         port = _free_port()
-        write_config(self.home, port, self._scripts, obs_version())
+        write_config(self.home, port, self._scripts)
         write_install_record(self.home, self._models)
         self._display.__enter__()
         try:
