@@ -50,8 +50,8 @@ FFIgnoreCompat=true
 FFAudioMixes=1
 """
 
-# FirstRun=true means "it has been". OBS from 31 on takes this file over into others, but asks LastVersion (here
-# 29.0.2) whether it ever ran, and else opens its wizard.
+# FirstRun=true means "it has been". OBS from 31 on takes this file over into others, but asks LastVersion
+# (here 29.0.2) whether it ever ran, and else opens its wizard.
 _USER_SETTINGS = """\
 [General]
 FirstRun=true
