@@ -38,6 +38,7 @@ from cleanplate.offline.files import open_sink, open_source
 from cleanplate.offline.places import filter_script, model_folders
 from cleanplate.offline.samples import give_samples
 
+ENGINE_SECONDS = 3.0
 FAILED = 1
 INTERRUPTED = 130
 
@@ -235,9 +236,12 @@ def bench_obs(
             )  # fmt: skip
         except (RuntimeError, TimeoutError) as error:
             raise OutputError(f"{error}. Look into the log.") from error
+    console.print("the method difference at 512x288, on one thread")
+    timing = benchmark.time_engine(create_engine("difference", threads=1), 512, 288, ENGINE_SECONDS)
     table = Table("figure", "value", show_header=False)
     for name, value in vars(figures).items():
         table.add_row(name.replace("_", " "), str(value))
+    table.add_row("difference frames per second", f"{1000 / timing.median:.0f}")
     output.print(table)
 
 
