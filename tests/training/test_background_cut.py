@@ -45,10 +45,17 @@ def test_the_three_steps(tiny_cache: Path, tmp_path: Path) -> None:
     first = train(config(STILLS), tmp_path / "one", tiny_cache, Path("none"), resume=False, loaders=0)
 
     reports: list[PruningStep] = []
-    pruned = prune_stepwise(config(STILLS), first, tmp_path / "two", tiny_cache, 2, reports.append, loaders=0)
-    assert reports[0].filters == pytest.approx(0.9, abs=0.05)
-    assert reports[1].filters < reports[0].filters
+    prune_stepwise(config(STILLS), first, tmp_path / "two", tiny_cache, 1, reports.append, loaders=0)
+    assert reports[0].filters == 1
+    assert reports[1].filters == pytest.approx(0.9, abs=0.05)
     assert all(0 <= step.iou <= 1 for step in reports)
+
+    again: list[PruningStep] = []  # goes on after the first step, whose checkpoint stays as it was
+    first_step = (tmp_path / "two" / "step01" / "last.ckpt").read_bytes()
+    pruned = prune_stepwise(config(STILLS), first, tmp_path / "two", tiny_cache, 2, again.append, loaders=0)
+    assert again[:2] == reports
+    assert again[2].filters < again[1].filters
+    assert (tmp_path / "two" / "step01" / "last.ckpt").read_bytes() == first_step
 
     whole = config(VIDEOS, start_from=str(pruned), network={"attenuates": True, "causal": True})
     last = train(whole, tmp_path / "three", tiny_cache, Path("none"), resume=False, loaders=0)
@@ -64,6 +71,7 @@ def test_both_paths_start_from_the_segmentation() -> None:
     trained = BackgroundCutModule(config(STILLS))
     module = BackgroundCutModule(config(VIDEOS, network={"share": 1 / 16}))
     module.start_paths(trained.net)
+    assert module.net.segment.sample_path is not None
     frame, sample = module.net.segment.frame_path.state_dict(), module.net.segment.sample_path.state_dict()
     expected = trained.net.segment.frame_path.state_dict()
     assert all(torch.equal(frame[name], expected[name]) for name in expected)
@@ -71,7 +79,8 @@ def test_both_paths_start_from_the_segmentation() -> None:
 
 
 def test_refinement_learns_ten_times_as_fast() -> None:
-    segmentation, refinement = BackgroundCutModule(config(VIDEOS)).parameter_groups()
+    module = BackgroundCutModule(config(VIDEOS, network={"share": 1 / 16}))
+    segmentation, refinement = module.parameter_groups()
     assert refinement["lr"] == REFINEMENT_FACTOR * segmentation["lr"]
 
 

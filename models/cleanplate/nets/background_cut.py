@@ -122,7 +122,7 @@ class GlobalAttenuation(nn.Module):
         super().__init__()
         self.attenuates = attenuates
         self.frame_path = LightResNet(widths)
-        self.sample_path = LightResNet(widths)
+        self.sample_path = LightResNet(widths) if attenuates else None
         channels = self.frame_path.channels
         self.score = nn.Conv2d(channels * (2 if attenuates else 1), CLASSES, 1)
 
@@ -130,8 +130,10 @@ class GlobalAttenuation(nn.Module):
         """Return the global feature [N, C] of N backgrounds from samples [N, S, 3, H, W].
 
         The paper trains with one random sample per frame and tests with "the provided background samples":
-        several are averaged here.
+        several are averaged here. Without attenuation there is nothing to compute: zeros.
         """
+        if self.sample_path is None:
+            return bgr.new_zeros(bgr.shape[0], self.frame_path.channels)
         features: Tensor = self.sample_path(bgr.flatten(0, 1)).mean((-2, -1))
         return features.reshape(bgr.shape[0], bgr.shape[1], -1).mean(1)
 
@@ -196,15 +198,17 @@ class BackgroundCutNet(nn.Module):
 
     Attributes:
         causal: Whether the refinement sees past frames only. The paper's window is centred, which a live
-            filter
-            could only use with a delay of n frames.
+            filter could only use with a delay of n frames.
     """
 
-    def __init__(self, widths: Widths, *, attenuates: bool = True, causal: bool = False) -> None:
+    def __init__(
+        self, widths: Widths, *, attenuates: bool = True, causal: bool = False, refines: bool = True
+    ) -> None:
         super().__init__()
         self.causal = causal
         self.segment = GlobalAttenuation(widths, attenuates=attenuates)
-        self.refine = SpatialTemporalRefinement(PAST_AND_FUTURE + 1 if causal else 2 * PAST_AND_FUTURE + 1)
+        window = PAST_AND_FUTURE + 1 if causal else 2 * PAST_AND_FUTURE + 1
+        self.refine = SpatialTemporalRefinement(window) if refines else None
 
     def forward(self, src: Tensor, bgr: Tensor) -> tuple[Tensor, Tensor]:
         """Segment and refine whole sequences.
@@ -214,12 +218,15 @@ class BackgroundCutNet(nn.Module):
             bgr: [N, S, 3, H, W], S >= 1.
 
         Returns:
-            Scores [N, T, 2, H, W], and the refined alpha's logit [N, T, 1, H, W]. At the ends of the sequence
-            the first and last frames stand in for those beyond.
+            Scores [N, T, 2, H, W], and alpha's logit [N, T, 1, H, W]: refined, or without refinement the
+            scores' difference. At the ends of the sequence the first and last frames stand in for those
+            beyond.
         """
         sequences, moments = src.shape[:2]
         pooled = self.segment.pool_samples(bgr).repeat_interleave(moments, 0)
         scores = self.segment(src.flatten(0, 1), pooled).reshape(sequences, moments, CLASSES, *src.shape[-2:])
+        if self.refine is None:
+            return scores, scores[:, :, 1:] - scores[:, :, :1]
         person = scores.softmax(2)[:, :, 1]
         refined = [
             self.refine(person[:, indices], src[:, indices])

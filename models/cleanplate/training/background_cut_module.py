@@ -36,14 +36,15 @@ class BackgroundCutModule(MattingModule):
         super().__init__(config)
         options = dict(config.network)
         share = float(options.pop("share", 1.0))
-        self.refines = bool(options.pop("refines", True))
         self.net = BackgroundCutNet(widths or scaled_widths(share), **options)
 
     def start_paths(self, trained: BackgroundCutNet) -> None:
-        """Start both paths from the segmentation that was trained before, as the paper does."""
+        """Start every path from the segmentation that was trained before, as the paper does."""
         states = trained.segment.frame_path.state_dict()
-        self.net.segment.frame_path.load_state_dict(states)
-        self.net.segment.sample_path.load_state_dict(states)
+        segment = self.net.segment
+        segment.frame_path.load_state_dict(states)
+        if segment.sample_path is not None:
+            segment.sample_path.load_state_dict(states)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the network's options, and the widths: pruning made them, no configuration has them."""
@@ -51,30 +52,29 @@ class BackgroundCutModule(MattingModule):
         checkpoint["widths"] = self.net.segment.frame_path.widths
 
     def predict(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return alpha's logit, refined if this is trained, and the true alpha."""
-        scores, refined, pha = self._run(batch)
-        logit = refined if self.refines else scores[:, 1:] - scores[:, :1]
+        """Return alpha's logit and the true alpha."""
+        _, logit, pha = self._run(batch)
         return logit, pha
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the softmax loss, plus the L2 loss of the refinement if this is trained."""
-        scores, refined, pha = self._run(batch)
+        scores, logit, pha = self._run(batch)
         loss = softmax_loss(scores[:, 1:] - scores[:, :1], pha)
-        return loss + l2_loss(refined.sigmoid(), pha) if self.refines else loss
+        return loss if self.net.refine is None else loss + l2_loss(logit.sigmoid(), pha)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return segmentation and refinement."""
         rate = self.config.learning_rate
-        return [
-            {"params": list(self.net.segment.parameters()), "lr": rate},
-            {"params": list(self.net.refine.parameters()), "lr": rate * REFINEMENT_FACTOR},
-        ]
+        groups: list[dict[str, Any]] = [{"params": list(self.net.segment.parameters()), "lr": rate}]
+        if self.net.refine is not None:
+            groups.append({"params": list(self.net.refine.parameters()), "lr": rate * REFINEMENT_FACTOR})
+        return groups
 
     def _run(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return scores [N * T, 2, H, W], the refined logit, and the true alpha."""
+        """Return scores [N * T, 2, H, W], alpha's logit, and the true alpha."""
         src, pha, bgr = (unit(part) for part in batch[:3])
-        scores, refined = self.net(src, bgr)
-        return scores.flatten(0, 1).float(), refined.flatten(0, 1).float(), pha.flatten(0, 1)
+        scores, logit = self.net(src, bgr)
+        return scores.flatten(0, 1).float(), logit.flatten(0, 1).float(), pha.flatten(0, 1)
 
 
 def load_background_cut(config: Config, checkpoint: Path) -> BackgroundCutModule:

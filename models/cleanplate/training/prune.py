@@ -1,13 +1,15 @@
 """`python -m cleanplate.training.prune CONFIG`: shorten Background Cut's Light-ResNet step by step.
 
 Each step keeps nine tenths of the filters and fine-tunes (paper 003, section 3.1), and reports accuracy and
-time.
+time. Started again, it goes on after the last finished step.
 """
 
 from __future__ import annotations
 
+import csv
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,17 +19,21 @@ import numpy as np
 import torch
 import typer
 
-from cleanplate.data.batches import SceneBatches
+from cleanplate.data.batches import Batch, BatchOptions, SceneBatches, make_batch, open_maker
 from cleanplate.data.errors import DataError
+from cleanplate.data.scenes import SceneOptions
+from cleanplate.data.splits import Split
 from cleanplate.nets.background_cut import LightResNet
 from cleanplate.nets.pruning import SHARE_PER_STEP, prune, step_count
 from cleanplate.training.background_cut_module import BackgroundCutModule, load_background_cut
 from cleanplate.training.config import Config, ConfigError, load_config
 from cleanplate.training.module import unit
-from cleanplate.training.run import fit, validation_batches
+from cleanplate.training.run import VALIDATION_SEED, fit
 
 RESPONSE_BATCHES = 8
-TIMED_RUNS = 10
+STILL_BATCHES = 25  # of eight held-out stills, on which the accuracy is measured
+TIMED_RUNS = 20
+TABLE = "steps.csv"
 
 
 class PruningStep(NamedTuple):
@@ -36,7 +42,7 @@ class PruningStep(NamedTuple):
     Attributes:
         filters: All of the Light-ResNet's, as a share of those before the first step.
         iou: Mean IoU of the held-out stills after fine-tuning.
-        milliseconds: Of the Light-ResNet for one picture of the configured size.
+        milliseconds: Of the Light-ResNet for one picture of the first configured size.
     """
 
     filters: float
@@ -55,13 +61,16 @@ def prune_stepwise(
 ) -> Path:
     """Prune and fine-tune; return the last checkpoint.
 
+    `steps.csv` in the folder lists the finished steps, the first row being the network before any pruning.
+    They are not done again, but reported.
+
     Args:
         config: Of the fine-tuning after each step: segmentation without attenuation, on stills.
-        start: The checkpoint of the segmentation at full width, or of the last step done.
+        start: The checkpoint of the segmentation at full width.
         folder: Each step gets a folder here.
         cache: The packed pictures.
         steps: How many.
-        report: Told after each step.
+        report: Told after each step, and first of the start.
         loaders: Loader processes.
 
     Raises:
@@ -72,30 +81,53 @@ def prune_stepwise(
         raise ConfigError(f"{start} does not exist: train the segmentation first, or name its checkpoint")
     module = load_background_cut(config, start)
     whole = count_filters(module.net.segment.frame_path)
-    source = SceneBatches(cache, config.scenes, config.batches, config.seed)
-    stills = validation_batches(cache, config.batches.sizes[0], config.batches.frames)[-1]
+    stills = held_out_stills(cache, config.batches.sizes[0])
+    done = read_steps(folder / TABLE)
+    for step in done:
+        report(step)
+    if not done:
+        done.append(_measure(module, stills, whole))
+        report(done[-1])
     last = start
-    for step in range(steps):
+    if len(done) > 1:
+        last = _step_folder(folder, len(done) - 1) / "last.ckpt"
+        module = load_background_cut(config, last)
+    source = SceneBatches(cache, config.scenes, config.batches, config.seed)
+    for number in range(len(done), steps + 1):
         pictures = (unit(batch.src).flatten(0, 1) for batch in islice(iter(source), RESPONSE_BATCHES))
         path = prune(module.net.segment.frame_path, pictures, SHARE_PER_STEP)
         module = BackgroundCutModule(config, path.widths)
         module.net.segment.frame_path.load_state_dict(path.state_dict())
-        last = fit(
-            module, replace(config, seed=config.seed + step), folder / f"step{step + 1:02}", cache, loaders
-        )
-        module.eval()
-        with torch.no_grad():
-            for batch in stills:
-                module.validation_step(batch, 0)
-        width, height = config.batches.sizes[0]
-        report(
-            PruningStep(
-                count_filters(path) / whole,
-                module.take_iou(0),
-                milliseconds(module.net.segment.frame_path, width, height),
-            )
-        )
+        tuning = replace(config, seed=config.seed + number)
+        last = fit(module, tuning, _step_folder(folder, number), cache, loaders)
+        done.append(_measure(module, stills, whole))
+        write_steps(folder / TABLE, done)
+        report(done[-1])
     return last
+
+
+def held_out_stills(cache: Path, size: tuple[int, int]) -> list[Batch]:
+    """Return the fixed held-out stills on which the accuracy of every step is measured."""
+    options = BatchOptions((size,), (1.0,), 8, stills=1)
+    maker = open_maker(cache, Split.HELD_OUT, SceneOptions())
+    rngs = (np.random.default_rng([VALIDATION_SEED, i]) for i in range(STILL_BATCHES))
+    return [make_batch(maker, options, rng) for rng in rngs]
+
+
+def read_steps(path: Path) -> list[PruningStep]:
+    """Return the finished steps; none if there is no such table."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [PruningStep(*map(float, row)) for row in list(csv.reader(file))[1:]]
+
+
+def write_steps(path: Path, steps: Sequence[PruningStep]) -> None:
+    """Write the finished steps, all at once or not at all."""
+    unfinished = path.with_suffix(".new")
+    with unfinished.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([PruningStep._fields, *steps])
+    os.replace(unfinished, path)  # noqa: PTH105  # the name says that it is atomic
 
 
 def count_filters(net: LightResNet) -> int:
@@ -115,14 +147,36 @@ def milliseconds(net: LightResNet, width: int, height: int) -> float:
     return 1000 * float(np.median(taken))
 
 
+def _measure(module: BackgroundCutModule, stills: Sequence[Batch], whole: int) -> PruningStep:
+    module.eval()
+    with torch.no_grad():
+        for batch in stills:
+            module.validation_step(batch, 0)
+    path = module.net.segment.frame_path
+    height, width = stills[0].src.shape[-2:]
+    return PruningStep(
+        count_filters(path) / whole, module.take_iou(0), milliseconds(path, int(width), int(height))
+    )
+
+
+def _step_folder(folder: Path, number: int) -> Path:
+    return folder / f"step{number:02}"
+
+
 def main(
     config: Annotated[Path, typer.Argument(help="The fine-tuning's TOML file.")],
     start: Annotated[Path, typer.Argument(help="The segmentation's checkpoint.")],
     cache: Annotated[Path, typer.Option(help="The packed pictures.")],
     output: Annotated[Path, typer.Option(help="Where the steps go.")] = Path("runs/pruning"),
     steps: Annotated[int, typer.Option(help="How many; 16 leave a fifth of the filters.")] = step_count(),
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 for as many as there are cores.")] = 0,
 ) -> None:
-    """Prune the Light-ResNet by its filters' responses and print a table of accuracy and time per step."""
+    """Prune the Light-ResNet by its filters' responses and print a table of accuracy and time per step.
+
+    Stop it at any time, and start it again to go on.
+    """
+    if threads:
+        torch.set_num_threads(threads)
     typer.echo("| filters | IoU, stills | ms |\n| --- | --- | --- |")
     try:
         last = prune_stepwise(

@@ -94,7 +94,7 @@ def fit(
     batches = SceneBatches(cache, config.scenes, config.batches, config.seed, first)
     trainer = pl.Trainer(
         accelerator="auto",
-        precision="bf16-mixed" if torch.cuda.is_available() else "32-true",
+        precision="bf16-mixed" if torch.cuda.is_available() or config.bf16_on_cpu else "32-true",
         max_steps=config.steps,
         max_epochs=-1,
         val_check_interval=config.validate_every,
