@@ -8,10 +8,11 @@ import pytest
 from fake_libobs import FakeLibObs, FakeSource
 from filter_under_test import FilterUnderTest, MakeFilter
 
-from cleanplate.obs import libobs
+from cleanplate.obs import libobs, worker_process
 from cleanplate.obs.render import network_size
 from cleanplate.obs.worker_process import WorkerProcess
-from cleanplate.wire.ring import SlotInfo
+from cleanplate.wire import protocol
+from cleanplate.wire.ring import Channel, SlotInfo
 
 RAW = {"default_render", "video_render", "Copy"}  # what would put the camera itself on the screen
 ALL_LOOKS = [
@@ -37,7 +38,8 @@ def give_matte(
     instance = made.filter
     width, height = network_size(made.lib.source_of(made.own).width, made.lib.source_of(made.own).height)
     offset = instance._channel.mattes.begin()
-    instance._segment.buffer[offset : offset + width * height] = b"\x80" * (width * height)
+    pixels = b"\x80" * (width * height)
+    instance._segment.buffer[offset : offset + len(pixels)] = pixels
     instance._channel.mattes.publish(
         SlotInfo(
             instance._frame_id if frame is None else frame,
@@ -46,7 +48,8 @@ def give_matte(
             width,
             height,
             width,
-        )
+        ),
+        pixels,
     )
 
 
@@ -152,6 +155,89 @@ def test_garbage_in_the_mattes(make_filter: MakeFilter) -> None:
     for _ in range(3):
         made.frame()
         assert made.shown() == ["Backdrop"]
+
+
+def test_noise_below_a_valid_header(make_filter: MakeFilter) -> None:
+    made = make_filter(background="color")
+    made.frame()
+    give_matte(made)
+    picture = made.filter._channel.mattes.newest(0)
+    assert picture is not None
+    made.filter._segment.buffer[picture.offset + picture.size - 1] ^= 1  # one bit of 150 KB
+    made.frame()
+    assert made.shown() == ["Backdrop"]
+    give_matte(made)
+    made.frame()
+    assert made.shown() == ["Composite"]
+
+
+@pytest.mark.parametrize("field", [8, 16, 24, 44, 56])  # frame_id, timestamp, generation, gain, checksum
+def test_a_changed_header_is_not_believed(make_filter: MakeFilter, field: int) -> None:
+    made = make_filter(background="color")
+    made.frame()
+    give_matte(made)
+    picture = made.filter._channel.mattes.newest(0)
+    assert picture is not None
+    made.filter._segment.buffer[picture.offset - protocol.SLOT_HEADER_BYTES + field] ^= 1
+    made.frame()
+    assert made.shown() == ["Backdrop"]
+
+
+def test_noise_of_a_high_number_hides_mattes_only_until_its_slot_is_written(make_filter: MakeFilter) -> None:
+    made = make_filter(background="color")
+    made.frame()
+    give_matte(made)
+    words = made.filter._segment.buffer.cast("Q")
+    words[protocol.MATTES_OFFSET // 8] = protocol.MAX_SEQUENCE
+    words.release()
+    made.frame()
+    assert made.shown() == ["Backdrop"]
+    for _ in range(protocol.SLOTS):
+        give_matte(made)
+    made.frame()
+    assert made.shown() == ["Composite"]
+
+
+def test_mattes_whose_numbers_start_over_are_taken(make_filter: MakeFilter) -> None:
+    made = make_filter(background="color", max_age_ms=100)
+    made.frame()
+    for _ in range(9):
+        give_matte(made)
+        made.frame()
+    made.filter._channel.mattes.clear()
+    successor = Channel.attach(made.filter._segment.buffer)
+    made.filter._channel.mattes = successor.mattes
+    time.sleep(0.12)
+    give_matte(made)
+    made.frame()
+    made.frame()
+    assert made.shown() == ["Composite"]
+
+
+def test_a_worker_finds_a_sound_segment_whatever_the_last_one_did(
+    make_filter: MakeFilter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_filter(model="difference", smoothing=0.25)
+    instance = made.filter
+    wait(lambda: instance._samples_generation)
+    instance._background.stop()
+    instance._segment.buffer[:] = b"\xa5" * len(instance._segment.buffer)
+    found: list[object] = []
+
+    def start(_arguments: list[str], _errors: object) -> None:
+        worker_side = Channel.attach(instance._segment.buffer)
+        found.append(worker_side.control.read(0))
+        worker_side.close()
+        raise OSError("no need to start it")
+
+    monkeypatch.setattr(worker_process, "worker_python", lambda: "python")
+    monkeypatch.setattr(instance._worker, "_start_process", start)
+    monkeypatch.setattr(instance._worker, "_retry_at", 0.0)
+    instance._worker.supervise()
+    (control,) = found
+    assert isinstance(control, tuple)
+    assert control[1]["model"] == "difference"
+    assert control[1]["smoothing"] == 0.25
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from cleanplate.obs.worker_process import (
 )
 from cleanplate.wire import protocol
 from cleanplate.wire.paths import PYTHON_VARIABLE
+from cleanplate.wire.protocol import BlockError
 from cleanplate.wire.ring import Channel
 
 
@@ -82,15 +83,24 @@ class Bench:
         self.commands: list[list[str]] = []
         self.said: list[str] = []
         self.refusal: OSError | None = None
+        self.prepared = False
+        self.unprepared: Exception | None = None
         buffer = bytearray(protocol.SEGMENT_BYTES)
         self.supervisor = WorkerProcess(
-            Channel.format(buffer), "segment-7", "worker-7.log", self.said.append, self.start
+            Channel.format(buffer), "segment-7", "worker-7.log", self.prepare, self.said.append, self.start
         )
         self.theirs = Channel.attach(buffer)
+
+    def prepare(self) -> None:
+        if self.unprepared is not None:
+            raise self.unprepared
+        self.prepared = True
 
     def start(self, arguments: list[str], errors: IO[bytes]) -> "subprocess.Popen[bytes]":
         if self.refusal is not None:
             raise self.refusal
+        assert self.prepared, "a worker came upon a segment that was not prepared"
+        self.prepared = False
         self.commands.append(arguments)
         self.started.append(FakeProcess(len(self.started), errors))
         return cast("subprocess.Popen[bytes]", self.started[-1])
@@ -258,6 +268,12 @@ def test_not_installed(bench: Bench, python: Path) -> None:
     assert bench.commands == []
     python.touch()  # the installer has run
     assert bench.after(FIRST_RETRY_SECONDS).state == "starting"
+
+
+def test_a_segment_that_cannot_be_prepared(bench: Bench) -> None:
+    bench.unprepared = BlockError("The settings are too long.")
+    assert "cannot be started: The settings are too long." in bench.after(0).failure
+    assert bench.commands == []
 
 
 def test_a_start_that_the_system_refuses(bench: Bench) -> None:

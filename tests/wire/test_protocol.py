@@ -39,29 +39,41 @@ def test_slots_and_payloads_lie_on_cache_lines() -> None:
 
 
 def test_headers_have_room() -> None:
-    assert p.SEQUENCE_BYTES + p.SLOT_INFO.size == 56 <= p.SLOT_HEADER_BYTES
+    assert p.SEQUENCE.size == p.SEQUENCE_BYTES
+    assert p.SEQUENCE_BYTES + p.SLOT_INFO.size == p.CHECKSUM_AT
+    assert p.CHECKSUM_AT + p.CHECKSUM.size == 60 <= p.SLOT_HEADER_BYTES
     assert p.HEADER.size + 5 * p.REGION.size == 144 <= p.HEADER_BYTES
 
 
 def test_specification_states_the_slot_fields_as_they_are() -> None:
     text = p.__doc__.partition("Ring slot")[2]
-    fields = ["frame_id", "timestamp_ns", "generation", "width", "height", "stride", "flags", "gain"]
+    fields = [
+        "frame_id",
+        "timestamp_ns",
+        "generation",
+        "width",
+        "height",
+        "stride",
+        "flags",
+        "gain",
+        "checksum",
+    ]
     offsets = [
         int(offset)
         for name in fields
         for offset in re.findall(rf"^    (\d+) +(?:u\d+|3 x f32) +{name} ", text, re.M)
     ]
 
-    assert offsets == [8, 16, 24, 28, 32, 36, 40, 44]
+    assert offsets == [8, 16, 24, 28, 32, 36, 40, 44, 56]
     packed = p.SLOT_INFO.pack(0x08, 0x10, 0x18, 0x1C, 0x20, 0x24, 0x28, 1, 1, 1)
-    for offset in offsets[:-1]:
+    for offset in offsets[:-2]:
         assert packed[offset - p.SEQUENCE_BYTES] == offset
 
 
 def test_header_describes_the_regions() -> None:
     header = p.header_bytes()
 
-    assert p.HEADER.unpack_from(header) == (b"CLNPLATE", 1, p.HEADER_BYTES, p.SEGMENT_BYTES)
+    assert p.HEADER.unpack_from(header) == (b"CLNPLATE", 2, p.HEADER_BYTES, p.SEGMENT_BYTES)
     for index, (offset, size) in enumerate(list(REGIONS.values())[1:]):
         row = p.REGION.unpack_from(header, p.HEADER.size + index * p.REGION.size)
         assert row[:2] == (offset, size)

@@ -65,6 +65,66 @@ def test_a_matte_brings_the_gain(sides: Sides) -> None:
     assert newest(filter_side.mattes).info == MATTE
 
 
+def send_matte(buffer: bytearray, worker_side: Channel) -> tuple[Picture, bytes]:
+    pixels = bytes(range(256)) * (512 * 288 // 256)
+    offset = worker_side.mattes.begin()
+    buffer[offset : offset + len(pixels)] = pixels
+    worker_side.mattes.publish(MATTE, pixels)
+    return newest(worker_side.mattes), pixels
+
+
+def test_a_matte_is_intact_as_long_as_nobody_touches_it() -> None:
+    buffer = bytearray(protocol.SEGMENT_BYTES)
+    filter_side, worker_side = Channel.format(buffer), Channel.attach(buffer)
+    picture, pixels = send_matte(buffer, worker_side)
+    copy = bytes(buffer[picture.offset : picture.offset + picture.size])
+    assert copy == pixels
+    assert filter_side.mattes.intact(picture, copy)
+    assert not filter_side.mattes.intact(picture, copy[:-1] + b"\0")
+
+    for _ in range(protocol.SLOTS):  # the copy is whole, but the writer is back in the slot
+        worker_side.mattes.begin()
+        worker_side.mattes.publish(MATTE)
+    assert not filter_side.mattes.intact(picture, copy)
+
+
+def test_every_changed_bit_of_a_header_is_noticed() -> None:
+    buffer = bytearray(protocol.SEGMENT_BYTES)
+    filter_side, worker_side = Channel.format(buffer), Channel.attach(buffer)
+    picture, pixels = send_matte(buffer, worker_side)
+    start = picture.offset - protocol.SLOT_HEADER_BYTES
+    for position in range(protocol.CHECKSUM_AT + protocol.CHECKSUM.size):
+        for bit in range(8):
+            buffer[start + position] ^= 1 << bit
+            found = filter_side.mattes.newest(0)
+            assert found is None or not filter_side.mattes.intact(found, pixels)
+            buffer[start + position] ^= 1 << bit
+    assert filter_side.mattes.intact(newest(filter_side.mattes), pixels)
+
+
+def test_the_checksum_is_of_the_writers_copy_not_of_the_segment() -> None:
+    buffer = bytearray(protocol.SEGMENT_BYTES)
+    filter_side, worker_side = Channel.format(buffer), Channel.attach(buffer)
+    pixels = bytes(512 * 288)
+    offset = worker_side.mattes.begin()
+    buffer[offset : offset + len(pixels)] = b"\xff" * len(pixels)  # noise came between
+    worker_side.mattes.publish(MATTE, pixels)
+
+    picture = newest(filter_side.mattes)
+    copy = bytes(buffer[picture.offset : picture.offset + picture.size])
+    assert not filter_side.mattes.intact(picture, copy)
+
+
+def test_the_filter_can_mend_the_header() -> None:
+    buffer = bytearray(protocol.SEGMENT_BYTES)
+    filter_side = Channel.format(buffer)
+    buffer[: protocol.HEADER_BYTES] = b"\xa5" * protocol.HEADER_BYTES
+    with pytest.raises(LayoutError):
+        Channel.attach(buffer)
+    filter_side.write_header()
+    Channel.attach(buffer)
+
+
 def test_an_empty_ring_has_no_picture(sides: Sides) -> None:
     assert sides[1].frames.newest(after=0) is None
 
@@ -312,10 +372,10 @@ def test_attach_says_what_is_wrong() -> None:
     with pytest.raises(LayoutError, match="no Clean Plate segment"):
         Channel.attach(buffer)
     Channel.format(buffer)
-    buffer[8] = 2
-    with pytest.raises(LayoutError, match=r"version 2 .* installer"):
-        Channel.attach(buffer)
     buffer[8] = 1
+    with pytest.raises(LayoutError, match=r"version 1 .* installer"):
+        Channel.attach(buffer)
+    buffer[8] = protocol.VERSION
     buffer[40] ^= 1
     with pytest.raises(WireError, match="damaged"):
         Channel.attach(buffer)

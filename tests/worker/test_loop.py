@@ -126,6 +126,7 @@ class Bench:
         assert picture is not None
         self.sequence = picture.sequence
         pixels = np.frombuffer(self.buffer, np.uint8, picture.size, picture.offset)
+        assert self.filter.mattes.intact(picture, pixels)
         return SentMatte(picture.info, pixels.reshape(picture.info.height, -1).copy())
 
     def status(self, at_once: bool = False) -> dict[str, Any]:

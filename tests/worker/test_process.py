@@ -100,7 +100,7 @@ class Filter:
         if picture is None:
             return None
         data = bytes(self.segment.buffer[picture.offset : picture.offset + picture.size])
-        assert self.channel.mattes.still(picture)
+        assert self.channel.mattes.intact(picture, data)
         self.sequence = picture.sequence
         return picture.info, np.frombuffer(data, np.uint8).reshape(HEIGHT, WIDTH)
 

@@ -235,11 +235,11 @@ class Worker:
         if not np.isfinite(alpha).all() or not np.isfinite(gain).all():
             raise MatteError("The model made a matte that is not a number.")
         blue, green, red = (min(max(factor, 1 / MAX_GAIN), MAX_GAIN) for factor in gain)
+        matte = np.clip(alpha * 255 + 0.5, 0, 255).astype(np.uint8).tobytes()
         offset = self._channel.mattes.begin()
-        matte = np.frombuffer(self._memory, np.uint8, alpha.size, offset).reshape(alpha.shape)
-        matte[:] = np.clip(alpha * 255 + 0.5, 0, 255).astype(np.uint8)
+        self._memory[offset : offset + len(matte)] = matte
         self._channel.mattes.publish(
-            frame._replace(stride=frame.width * MATTE_PIXEL_BYTES, flags=0, gain=(blue, green, red))
+            frame._replace(stride=frame.width * MATTE_PIXEL_BYTES, flags=0, gain=(blue, green, red)), matte
         )
         self._mattes_made += 1
         self._channel.mattes_made = self._mattes_made

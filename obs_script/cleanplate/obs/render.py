@@ -245,16 +245,18 @@ class Renderer:
         """Upload the newest matte of this generation. Returns whether there was a new one."""
         picture = channel.mattes.newest(self._matte_sequence)
         if picture is None:
+            self._follow_restarted_ring(channel)
             return False
-        self._matte_sequence = picture.sequence
         info = picture.info
         if info.generation != self.generation:
             return False
         if len(self._matte_pixels) != picture.size:
             self._matte_pixels = (c_uint8 * picture.size)()
         ctypes.memmove(self._matte_pixels, address + picture.offset, picture.size)
-        if not channel.mattes.still(picture):
+        # Only a matte that is taken counts as seen: noise of a high number would hide all that come after it.
+        if not channel.mattes.intact(picture, self._matte_pixels):
             return False
+        self._matte_sequence = picture.sequence
         lib = self._lib
         if self._matte_texture_size != (info.width, info.height):
             if self._matte_texture:
@@ -266,6 +268,12 @@ class Renderer:
         lib.gs_texture_set_image(self._matte_texture, self._matte_pixels, info.stride, False)
         self.matte = Matte(info.frame_id, info.timestamp_ns, info.width, info.height, info.gain)
         return True
+
+    def _follow_restarted_ring(self, channel: Channel) -> None:
+        """Start over if the worker's sequence numbers do."""
+        newest = channel.mattes.newest(after=0)
+        if newest is not None and newest.sequence < self._matte_sequence:
+            self._matte_sequence = 0
 
     def slot_of_matte(self, max_age_ms: int) -> Optional[_Slot]:
         """The frame of the newest matte; None when that is missing or too old to be used."""

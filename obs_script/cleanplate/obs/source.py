@@ -106,7 +106,11 @@ class FilterSource:
         self._changed = 0.0
 
         self._worker = WorkerProcess(
-            self._channel, self._segment.name, f"worker-{self._sample_set[:8]}.log", self._say
+            self._channel,
+            self._segment.name,
+            f"worker-{self._sample_set[:8]}.log",
+            self._prepare_segment,
+            self._say,
         )
         self._background = BackgroundThread(
             f"cleanplate-{handle}", self._watch, self._worker.stop, self._report_background_failure
@@ -467,6 +471,11 @@ class FilterSource:
         ):
             self._dialog_refreshed = now
             self._lib.obs_source_update_properties(self._source)
+
+    def _prepare_segment(self) -> None:
+        """Put right what a worker must find; the one before may have written anything anywhere."""
+        self._channel.write_header()
+        self._write_control()
 
     def _write_control(self) -> None:
         chosen = self.settings

@@ -57,6 +57,7 @@ class WorkerProcess:
         channel: The filter's side of the segment.
         segment_name: What the worker opens.
         log_name: File name of the worker's log in the log folder.
+        prepare: Makes the segment ready for a worker; called before each start, when there is none.
         say: Writes a line to OBS' log.
         start: Starts the process; tests put a fake here.
 
@@ -71,6 +72,7 @@ class WorkerProcess:
         channel: Channel,
         segment_name: str,
         log_name: str,
+        prepare: Callable[[], None],
         say: Callable[[str], None],
         start: Callable[[List[str], IO[bytes]], "subprocess.Popen[bytes]"] = start_process,
     ) -> None:
@@ -80,6 +82,7 @@ class WorkerProcess:
         self.log_path = str(log_folder() / log_name)
         self._channel = channel
         self._segment_name = segment_name
+        self._prepare = prepare
         self._say = say
         self._start_process = start
         self._process: Optional["subprocess.Popen[bytes]"] = None
@@ -168,6 +171,7 @@ class WorkerProcess:
             self._status_sequence = leftover[0]
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _forget, with the process
         try:
+            self._prepare()
             log = Path(self.log_path)
             log.parent.mkdir(parents=True, exist_ok=True)
             # -I: OBS may have set PYTHONHOME or PYTHONPATH for its own Python.

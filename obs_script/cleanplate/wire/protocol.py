@@ -1,4 +1,4 @@
-"""The shared-memory segment between one filter in OBS and its inference worker: version 1.
+"""The shared-memory segment between one filter in OBS and its inference worker: version 2.
 
 This docstring is the specification. The constants below are its numbers, `ring` its only reader and writer,
 `segment` the way to get such memory from the operating system.
@@ -33,7 +33,7 @@ zero and ignored.
 Header:
 
     0   8s      magic           b"CLNPLATE"
-    8   u32     version         1; raised at every change of this layout
+    8   u32     version         2; raised at every change of this layout
     12  u32     header size     192 bytes
     16  u64     segment size    10503040 bytes
     24  5 x     region          counters, control, status, frames, mattes, in this order:
@@ -70,11 +70,20 @@ Ring slot (frames and mattes):
     40  u32     flags           0; a reader ignores bits that it does not know
     44  3 x f32 gain            blue, green, red, each above 0 and at most 16: multiply the clean plate by it
                                 to get the present exposure; 1 in frames
+    56  u32     checksum        mattes: see Checksum; frames: 0
     64          payload         rows from top to bottom; frames B, G, R, A bytes, mattes one byte of alpha
                                 (0 background, 255 person)
 
 stride x height never exceeds the payload's capacity: 2 MiB in frames, 512 KiB in mattes. A matte bears the
 frame_id, timestamp and generation of the frame that it was made from, and has its width and height.
+
+Checksum
+--------
+That of a matte is the CRC-32 (that of zlib) of bytes 0 to 55 of its slot header and of its payload, stride x
+height bytes. The worker computes it from its own copy of the matte, not from the segment; the filter checks
+it against the copy that it has taken. So noise in a payload is not believed, nor is a header that was
+written over. It costs OBS' graphics thread 0.02 ms a matte of 512 x 288. A frame has none: it is four times
+as large, and nobody but the filter has any business in the frame ring.
 
 Heartbeat
 ---------
@@ -89,9 +98,10 @@ Sequences
 A ring's writer takes its slots in turn. It sets the slot's sequence to 0, writes payload and header, and
 then writes the next sequence number. Sequences in a ring only grow, also from one worker to the next one on
 the same segment: a new writer goes on from the highest that it finds. A reader looks for the highest
-sequence above the last one it saw, checks the header, copies the payload and reads the sequence again; when
-that has changed, the copy is torn. The writer comes back to a slot after three other pictures, so a reader
-has about three frame times for its copy.
+sequence above the last one that it took, checks the header, copies the payload and reads the sequence again;
+when that has changed, the copy is torn. A reader that finds nothing but lower sequences than the one that it
+took last has believed garbage: it starts over from 0. The writer comes back to a slot after three other
+pictures, so a reader has about three frame times for its copy.
 
 Values above 2**63 - 1 are garbage and read as 0. (At a thousand pictures a second a ring reaches them in
 292 million years.)
@@ -118,9 +128,6 @@ byte of the next picture then sees that the sequence has changed.
   has not read yet. In the matte direction there is no pipe: it rests on the lock, and on the sequence being
   read again.
 
-Checksums of the payloads would catch a torn picture too, but cost a pass over every picture on OBS'
-graphics thread.
-
 Invariants
 ----------
 Every value read is hostile, for the other process may be of another version, or dying, or broken. Sizes,
@@ -128,19 +135,22 @@ strides and lengths are copied out of the segment once, checked, and only the ch
 are never taken from the segment. No content of the segment makes a reader raise, or touch memory outside
 the segment.
 
+Each worker finds a sound header and the present control block, for the filter writes both again before it
+starts one: whatever a mad worker did to the segment, its successor can work.
+
 Caveats
 -------
 * The other process can write at any time: what was checked in place may change. Payloads must be copied
   out, then `Ring.still` asked, then used.
 * Who can write the segment can lie about the picture, though not more: it is protected by the user's
-  account alone.
+  account alone. The checksum is for accidents; who means harm computes it.
 * A file that is made shorter under a mapping ends both processes with a bus error. Nobody but the user can.
 """
 
 import struct
 
 MAGIC = b"CLNPLATE"
-VERSION = 1
+VERSION = 2
 
 MAX_WIDTH = 1024  # pixels
 MAX_HEIGHT = 1024  # pixels
@@ -157,9 +167,12 @@ MATTE_PIXEL_BYTES = 1  # alpha
 HEADER = struct.Struct("<8sIIQ")  # magic, version, header size, segment size
 REGION = struct.Struct("<QQII")  # offset, size, slot count, slot stride
 BLOCK_LENGTH = struct.Struct("<I")
-SLOT_INFO = struct.Struct("<QQIIIIIfff")  # frame_id .. gain: a slot header without its sequence
+SEQUENCE = struct.Struct("<Q")
+SLOT_INFO = struct.Struct("<QQIIIIIfff")  # frame_id .. gain: what a slot header has after its sequence
+CHECKSUM = struct.Struct("<I")
 
 SEQUENCE_BYTES = 8  # the sequence comes first in a slot and in a block; the rest of the header follows it
+CHECKSUM_AT = 56  # in a slot header; the checksum covers what is before it
 SLOT_HEADER_BYTES = 64
 BLOCK_HEADER_BYTES = 64
 FRAME_SLOT_BYTES = SLOT_HEADER_BYTES + FRAME_BYTES

@@ -10,6 +10,7 @@ import json
 import struct
 import sys
 import threading
+import zlib
 from typing import Any, Dict, NamedTuple, Optional, Tuple, Union
 
 from cleanplate.wire import protocol
@@ -51,12 +52,16 @@ class Picture(NamedTuple):
         info: Its checked header.
         offset: Where its first row begins, bytes from the start of the segment.
         size: stride x height, bytes; lies within the slot.
+        checksum: What the header says of the payload, for `Ring.intact`.
+        header_checksum: CRC-32 of the header's bytes in front of the checksum.
     """
 
     sequence: int
     info: SlotInfo
     offset: int
     size: int
+    checksum: int
+    header_checksum: int
 
 
 class _Fence:
@@ -75,7 +80,10 @@ class _Fence:
 
 
 class Ring:
-    """The slots of one direction: one writer calls `begin` and `publish`, one reader `newest` and `still`."""
+    """The slots of one direction.
+
+    One writer calls `begin` and `publish`; one reader calls `newest`, then `still` or `intact`.
+    """
 
     def __init__(
         self, buffer: memoryview, words: memoryview, offset: int, slot_bytes: int, pixel_bytes: int
@@ -114,8 +122,13 @@ class Ring:
         self._fence()
         return start + protocol.SLOT_HEADER_BYTES
 
-    def publish(self, info: SlotInfo) -> int:
+    def publish(self, info: SlotInfo, payload: Optional[bytes] = None) -> int:
         """Publishes the slot of the last `begin`.
+
+        Args:
+            info: The picture's header.
+            payload: The writer's own copy of the stride x height bytes that it has put into the slot, for the
+                checksum; None for a picture without one.
 
         Returns:
             The picture's sequence.
@@ -129,26 +142,29 @@ class Ring:
             raise PictureError("Nothing to publish: call begin() before each publish().")
         if not self.fits(info.width, info.height, info.stride) or not _sane(info.gain):
             raise PictureError(f"The ring cannot take {info}: keep to the limits in wire/protocol.py.")
+        sequence = self._published + 1 if self._published < protocol.MAX_SEQUENCE else 1
         try:
-            protocol.SLOT_INFO.pack_into(
-                self._buffer, start + protocol.SEQUENCE_BYTES, *info[:-1], *info.gain
-            )
+            header = protocol.SEQUENCE.pack(sequence) + protocol.SLOT_INFO.pack(*info[:-1], *info.gain)
         except struct.error as error:
             raise PictureError(f"The ring cannot take {info}: {error}.") from error
+        checksum = 0 if payload is None else zlib.crc32(payload, zlib.crc32(header))
+        self._buffer[start + protocol.SEQUENCE_BYTES : start + protocol.CHECKSUM_AT] = header[
+            protocol.SEQUENCE_BYTES :
+        ]
+        protocol.CHECKSUM.pack_into(self._buffer, start + protocol.CHECKSUM_AT, checksum)
         self._fence()
-        self._published = self._published + 1 if self._published < protocol.MAX_SEQUENCE else 1
-        self._words[start >> 3] = self._published
+        self._words[start >> 3] = self._published = sequence
         self._next = (self._next + 1) % protocol.SLOTS
         self._begun = None
-        return self._published
+        return sequence
 
     def newest(self, after: int) -> Optional[Picture]:
         """Finds the newest complete picture.
 
-        Copy its `size` bytes at `offset`, then ask `still`.
+        Copy its `size` bytes at `offset`, then ask `still`, or `intact` where the writer gives a checksum.
 
         Args:
-            after: The sequence of the last picture seen, 0 for none.
+            after: The sequence of the last picture taken, 0 for none.
 
         Returns:
             The picture with the highest sequence above `after`, its header checked; None where there is none.
@@ -162,11 +178,19 @@ class Ring:
             return None
         self._fence()
         for sequence, start in sorted(found, reverse=True):
-            fields = protocol.SLOT_INFO.unpack_from(self._buffer, start + protocol.SEQUENCE_BYTES)
+            header = bytes(self._buffer[start + protocol.SEQUENCE_BYTES : start + protocol.CHECKSUM_AT])
+            (checksum,) = protocol.CHECKSUM.unpack_from(self._buffer, start + protocol.CHECKSUM_AT)
+            fields = protocol.SLOT_INFO.unpack(header)
             info = SlotInfo._make((*fields[:7], fields[7:]))
             if self.fits(info.width, info.height, info.stride) and _sane(info.gain):
-                offset = start + protocol.SLOT_HEADER_BYTES
-                picture = Picture(sequence, info, offset, info.stride * info.height)
+                picture = Picture(
+                    sequence,
+                    info,
+                    start + protocol.SLOT_HEADER_BYTES,
+                    info.stride * info.height,
+                    checksum,
+                    zlib.crc32(header, zlib.crc32(protocol.SEQUENCE.pack(sequence))),
+                )
                 if self.still(picture):
                     return picture
         return None
@@ -178,6 +202,15 @@ class Ring:
         """
         self._fence()
         return bool(self._words[(picture.offset - protocol.SLOT_HEADER_BYTES) >> 3] == picture.sequence)
+
+    def intact(self, picture: Picture, copy: Any) -> bool:
+        """Tells whether a copy is of a picture of this ring's `newest` and just what its writer meant.
+
+        Args:
+            picture: What was copied.
+            copy: Its `size` bytes, in memory that the other side cannot reach; anything with a buffer.
+        """
+        return self.still(picture) and zlib.crc32(copy, picture.header_checksum) == picture.checksum
 
     def clear(self) -> None:
         """Empties all slots; only for whoever makes the segment, before anybody else sees it."""
@@ -298,7 +331,7 @@ class Channel:
         channel = cls(view)
         for ring in (channel.frames, channel.mattes):
             ring.clear()
-        view[: protocol.HEADER_BYTES] = protocol.header_bytes()
+        channel.write_header()
         return channel
 
     @classmethod
@@ -320,6 +353,10 @@ class Channel:
         if view[: protocol.HEADER_BYTES] != protocol.header_bytes():
             raise LayoutError("The segment's header is damaged: remove the filter in OBS and add it again.")
         return cls(view)
+
+    def write_header(self) -> None:
+        """Writes the header, so that `attach` works whatever has happened to it: the filter's side."""
+        self._buffer[: protocol.HEADER_BYTES] = protocol.header_bytes()
 
     def close(self) -> None:
         """Lets go of the buffer, so that its mapping can be closed; the channel is of no use afterwards."""
