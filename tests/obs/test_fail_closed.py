@@ -22,6 +22,7 @@ from cleanplate.studio.config import SCENE
 from cleanplate.studio.scene import Clip, empty_clip, raw_frames, shows_marker
 from cleanplate.studio.session import ObsSession
 from cleanplate.studio.waiting import wait_for
+from cleanplate.wire.protocol import FRAMES_OFFSET, MATTES_OFFSET, SEGMENT_BYTES
 
 KILLS = 10
 GARBAGE_SECONDS = 2.0
@@ -48,11 +49,17 @@ def test_worker_killed_hung_and_lying(
         _wait_for_successor(obs, hung)
         wait_for_figure(obs)
 
-        # A stopped worker: one that goes on would publish noise as a matte of its own, and be believed.
+        # Noise all over what workers write, among it the mattes of one that goes on.
         mad = _worker(obs)
+        for start, end in ((0, FRAMES_OFFSET), (MATTES_OFFSET, SEGMENT_BYTES)):
+            _scribble(_segment(mad), start, end)
+        wait_for_figure(obs)
+        # In the frames too, of which a worker that goes on would make mattes that are whole and wrong.
         mad.suspend()
-        _scribble(_segment(mad))
+        _scribble(_segment(mad), 0, SEGMENT_BYTES)
         mad.kill()
+        _wait_for_successor(obs, mad)
+        wait_for_figure(obs)
     assert raw_frames(recording.path) == []
     assert obs.running()
     close_cleanly(obs)
@@ -140,12 +147,11 @@ def _segment(worker: psutil.Process) -> Path:
     return Path(command[command.index("--segment") + 1])
 
 
-def _scribble(segment: Path) -> None:
-    """Write noise all over the shared memory, again and again, as a mad worker might."""
-    end = time.monotonic() + GARBAGE_SECONDS
+def _scribble(segment: Path, start: int, end: int) -> None:
+    """Write noise into a part of the shared memory, again and again, as a mad worker might."""
+    deadline = time.monotonic() + GARBAGE_SECONDS
     with segment.open("r+b") as memory:
-        size = segment.stat().st_size
-        while time.monotonic() < end:
-            memory.seek(0)
-            memory.write(secrets.token_bytes(size))
+        while time.monotonic() < deadline:
+            memory.seek(start)
+            memory.write(secrets.token_bytes(end - start))
             memory.flush()
