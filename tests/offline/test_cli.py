@@ -207,6 +207,41 @@ def test_bench_obs_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mon
     assert not (tmp_path / "out").exists()
 
 
+def test_the_commands_that_make_networks_are_shown_without_loading_their_libraries() -> None:
+    status, said = run("--help")
+    assert status == 0
+    for name in ("data", "train", "prune", "export", "evaluate"):
+        assert f" {name} " in said
+    heavy = "{'torch', 'lightning', 'onnx', 'onnxruntime', 'pymatting', 'matplotlib'}"
+    program = f"import sys, cleanplate.offline.cli; print({heavy} & set(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout
+    assert loaded.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("library", "arguments"),
+    [
+        ("torch", ["train", "fast.toml", "--cache", "cache"]),
+        ("torch", ["prune", "prune.toml", "last.ckpt", "--cache", "cache"]),
+        ("pymatting", ["data", "pack", "cache"]),
+    ],
+)
+def test_a_missing_library_is_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], library: str, arguments: list[str]
+) -> None:
+    for name in list(sys.modules):
+        if name.startswith("cleanplate.data."):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.setattr(sys, "argv", ["cleanplate", *arguments])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    said = " ".join(capsys.readouterr().err.split())
+    assert (end.value.code, f"needs {library}" in said, "'.[cpu,train]'" in said) == (1, True, True), said
+
+
 def test_ctrl_c_leaves_a_playable_file(tmp_path: Path, empty: Path) -> None:
     film = write_clip(tmp_path / "in.mp4", [scene(n) for n in range(1200)], sound="aac")
     target = tmp_path / "out.mp4"

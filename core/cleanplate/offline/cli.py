@@ -4,9 +4,11 @@ Exit status: 0 done, 1 it failed and says why, 2 the command line is wrong, 130 
 """
 
 import signal
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from fractions import Fraction
+from importlib.metadata import entry_points
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -39,6 +41,10 @@ from cleanplate.offline.places import filter_script, model_folders
 from cleanplate.offline.samples import give_samples
 
 ENGINE_SECONDS = 3.0
+COMMANDS = "cleanplate.commands"
+"""The group of entry points, in pyproject.toml, whose commands are added."""
+
+NETWORK_PANEL = "Making networks"
 FAILED = 1
 INTERRUPTED = 130
 
@@ -245,9 +251,32 @@ def bench_obs(
     output.print(table)
 
 
+def add_plugged_in_commands() -> None:
+    """Add what other parts have registered: how networks are made is no business of this package."""
+    for entry in entry_points(group=COMMANDS):
+        command = entry.load()
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=entry.name, rich_help_panel=NETWORK_PANEL)
+        else:
+            app.command(entry.name, rich_help_panel=NETWORK_PANEL)(command)
+
+
+add_plugged_in_commands()
+
+
 def main() -> None:
     """Entry point of the `cleanplate` command."""
-    app()
+    try:
+        app()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
+            raise
+        console.print(
+            f"This command needs {error.name}, which is not installed. Install what training needs, in a "
+            "checkout of the project: pip install '.[cpu,train]'",
+            markup=False, style="red",
+        )  # fmt: skip
+        sys.exit(FAILED)
 
 
 @contextmanager

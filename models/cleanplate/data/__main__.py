@@ -1,50 +1,6 @@
-"""`python -m cleanplate.data pack` and `held-out`: prepare pictures for training and evaluation."""
+"""`python -m cleanplate.data` is `cleanplate data`, also from a copy that is not installed."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from cleanplate.data.errors import DataError
-from cleanplate.data.held_out import write_held_out
-from cleanplate.data.pack import pack
-from cleanplate.data.splits import Split
-
-app = typer.Typer(no_args_is_help=True, add_completion=False)
-
-Data = Annotated[Path, typer.Option(help="The folder of the archives.")]
-DATA = Path("../shared/data")
-
-
-@app.command("pack")
-def pack_command(
-    cache: Annotated[Path, typer.Argument(help="Where the packed pictures go (about 2 GB).")],
-    data: Data = DATA,
-) -> None:
-    """Pack pictures, masks and rooms into memory-mapped stores, with foreground colours estimated."""
-    try:
-        for split in Split:
-            pack(data, cache, split, typer.echo)
-    except DataError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
-
-
-@app.command("held-out")
-def held_out_command(
-    cache: Annotated[Path, typer.Argument(help="The packed pictures.")],
-    folder: Annotated[Path, typer.Argument(help="Where the evaluation sets go (about 500 MB).")],
-    data: Data = DATA,
-) -> None:
-    """Write the evaluation sets: held-out composites, and the archives that never train."""
-    try:
-        write_held_out(data, cache, folder, typer.echo)
-    except DataError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
-
+from cleanplate.data.commands import app
 
 if __name__ == "__main__":
     app()

@@ -41,7 +41,7 @@ class PictureStore:
         """
         index = path.with_suffix(".json")
         if not path.is_file() or not index.is_file():
-            raise SourceMissingError(f"{path} is not packed yet: run `python -m cleanplate.data pack` first")
+            raise SourceMissingError(f"{path} is not packed yet: run `cleanplate data pack` first")
         self.entries = [
             Entry(name, offset, (shape[0], shape[1], shape[2]))
             for name, offset, shape in json.loads(index.read_text(encoding="utf-8"))

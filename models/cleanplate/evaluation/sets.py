@@ -1,4 +1,4 @@
-"""Reading the evaluation sets that `python -m cleanplate.data held-out` wrote.
+"""Reading the evaluation sets that `cleanplate data held-out` wrote.
 
 SetError
 """
@@ -64,6 +64,18 @@ class Case:
             yield Truth(_read(path, cv2.IMREAD_COLOR), (pha / 255).astype(np.float32), valid)
 
 
+def set_names(folder: Path) -> list[str]:
+    """Return the names of all sets in a folder.
+
+    Raises:
+        SetError: There are none.
+    """
+    names = sorted(path.name for path in folder.glob("*") if path.is_dir())
+    if not names:
+        raise SetError(f"{folder} holds no evaluation sets: run `cleanplate data held-out` first")
+    return names
+
+
 def read_set(folder: Path) -> list[Case]:
     """Return the cases of one set.
 
@@ -72,7 +84,7 @@ def read_set(folder: Path) -> list[Case]:
     """
     cases = [Case(f"{folder.name}/{path.name}", path) for path in sorted(folder.glob("*")) if path.is_dir()]
     if not cases:
-        raise SetError(f"{folder} holds no evaluation set: run `python -m cleanplate.data held-out` first")
+        raise SetError(f"{folder} holds no evaluation set: run `cleanplate data held-out` first")
     return cases
 
 

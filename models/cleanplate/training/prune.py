@@ -1,4 +1,4 @@
-"""`python -m cleanplate.training.prune CONFIG`: shorten Background Cut's Light-ResNet step by step.
+"""Shortening Background Cut's Light-ResNet step by step: `cleanplate prune`.
 
 Each step keeps nine tenths of the filters and fine-tunes (paper 003, section 3.1), and reports accuracy and
 time. Started again, it goes on after the last finished step.
@@ -13,20 +13,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-import typer
 
 from cleanplate.data.batches import Batch, BatchOptions, SceneBatches, make_batch, open_maker
-from cleanplate.data.errors import DataError
 from cleanplate.data.scenes import SceneOptions
 from cleanplate.data.splits import Split
 from cleanplate.nets.background_cut import LightResNet
-from cleanplate.nets.pruning import SHARE_PER_STEP, prune, step_count
+from cleanplate.nets.pruning import SHARE_PER_STEP, prune
 from cleanplate.training.background_cut_module import BackgroundCutModule, load_background_cut
-from cleanplate.training.config import Config, ConfigError, load_config
+from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.module import unit
 from cleanplate.training.run import VALIDATION_SEED, fit
 
@@ -163,35 +161,9 @@ def _step_folder(folder: Path, number: int) -> Path:
     return folder / f"step{number:02}"
 
 
-def main(
-    config: Annotated[Path, typer.Argument(help="The fine-tuning's TOML file.")],
-    start: Annotated[Path, typer.Argument(help="The segmentation's checkpoint.")],
-    cache: Annotated[Path, typer.Option(help="The packed pictures.")],
-    output: Annotated[Path, typer.Option(help="Where the steps go.")] = Path("runs/pruning"),
-    steps: Annotated[int, typer.Option(help="How many; 16 leave a fifth of the filters.")] = step_count(),
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 for as many as there are cores.")] = 0,
-) -> None:
-    """Prune the Light-ResNet by its filters' responses and print a table of accuracy and time per step.
+if __name__ == "__main__":  # `cleanplate prune`, also from a copy that is not installed
+    import typer
 
-    Stop it at any time, and start it again to go on.
-    """
-    if threads:
-        torch.set_num_threads(threads)
-    typer.echo("| filters | IoU, stills | ms |\n| --- | --- | --- |")
-    try:
-        last = prune_stepwise(
-            load_config(config),
-            start,
-            output,
-            cache,
-            steps,
-            lambda step: typer.echo(f"| {step.filters:.2f} | {step.iou:.4f} | {step.milliseconds:.1f} |"),
-        )
-    except (ConfigError, DataError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
-    typer.echo(f"pruned: {last}")
+    from cleanplate.training.commands import prune as command
 
-
-if __name__ == "__main__":
-    typer.run(main)
+    typer.run(command)

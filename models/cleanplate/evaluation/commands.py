@@ -1,0 +1,85 @@
+"""`cleanplate evaluate`: measures models and rivals on the evaluation sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cleanplate.engine.errors import EngineError
+from cleanplate.evaluation.matters import EngineMatter, Matter, RivalMatter
+from cleanplate.evaluation.measure import Measured, measure, milliseconds_together
+from cleanplate.evaluation.report import contact_sheet, markdown_table, worst_scores, write_picture
+from cleanplate.evaluation.sets import Case, SetError, read_set, set_names
+
+SAMPLE_COUNTS = (0, 1, 3)
+RIVALS = ("mediapipe-landscape", "mediapipe-selfie", "sinet")
+
+
+def evaluate(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Names of models.", show_default=False)
+    ],
+    sets: Annotated[Path, typer.Option(help="As `cleanplate data held-out` wrote them.", show_default=False)],
+    weights: Annotated[Path, typer.Option(help="The folder of the models.")] = Path("models/weights"),
+    peers: Annotated[Path, typer.Option(help="The folder of the rivals.")] = Path("../shared/peers"),
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this set; may be given several times.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many cases of each set; 0 for all.")] = 0,
+    worst: Annotated[
+        int, typer.Option(min=0, help="So many worst frames of the first model on a contact sheet.")
+    ] = 0,
+    sheet: Annotated[Path, typer.Option(help="Where the contact sheet goes.")] = Path("out/worst.png"),
+) -> None:
+    """Print one Markdown table of every model and rival on every set, with 0, 1 and 3 background samples."""
+    rivals: list[Matter] = [
+        RivalMatter(peers / f"{name}.onnx") for name in RIVALS if (peers / f"{name}.onnx").is_file()
+    ]
+    if not rivals:
+        typer.echo(f"There are no rivals in {peers}.", err=True)
+    rows: list[Measured] = []
+    cases: dict[str, Case] = {}
+    try:
+        ours: list[Matter] = [EngineMatter(name, [weights]) for name in models]
+        for name in only or set_names(sets):
+            chosen = read_set(sets / name)[: limit or None]
+            cases |= {case.name: case for case in chosen}
+            rows += measure_all([*ours, *rivals], chosen)
+    except (SetError, EngineError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(markdown_table(rows, times([*ours, *rivals], cases)))
+    if worst:
+        first = [row for row in rows if row.model == models[0]]
+        write_picture(sheet, contact_sheet(ours[0], worst_scores(first, worst), cases))
+        typer.echo(f"worst: {sheet}", err=True)
+
+
+def measure_all(matters: list[Matter], cases: list[Case]) -> list[Measured]:
+    """Measure models on a set with every number of samples that both can use."""
+    most = max(case.sample_count() for case in cases)
+    rows = []
+    for matter in matters:
+        counts = [count for count in SAMPLE_COUNTS if count <= most] if matter.uses_samples else [0]
+        rows += [measure(matter, cases, count) for count in counts]
+    return rows
+
+
+def times(matters: list[Matter], cases: dict[str, Case]) -> dict[tuple[str, int], float]:
+    """Return milliseconds per frame by model and number of samples, side by side on one case."""
+    case = max(cases.values(), key=lambda each: each.sample_count())
+    frame = next(case.truths()).frame
+    taken: dict[tuple[str, int], float] = {}
+    for count in SAMPLE_COUNTS:
+        samples = case.samples(count)
+        if len(samples) < count:
+            continue
+        measured = milliseconds_together(matters, frame, samples)
+        taken |= {
+            (matter.name, count): value
+            for matter, value in zip(matters, measured, strict=True)
+            if matter.uses_samples or count == 0
+        }
+    return taken

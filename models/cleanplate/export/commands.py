@@ -1,0 +1,41 @@
+"""`cleanplate export`: what a user types; PyTorch is loaded only when it runs."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="`last.ckpt` of a training run.", show_default=False)],
+    card: Annotated[
+        Path,
+        typer.Argument(
+            help="TOML with the card's text and the network's arguments.",
+            show_default=False,
+            exists=True,
+            dir_okay=False,
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("models/weights"),
+) -> None:
+    """Write a trained network as ONNX with its card, after comparing it with PyTorch at two sizes."""
+    from cleanplate.export.writer import CardText, ExportError, export_network, load_network
+
+    table = tomllib.loads(card.read_text(encoding="utf-8"))
+    network = table.pop("network", {})
+    for key in ("data", "quality"):
+        table[key] = tuple(table.get(key, ()))
+    try:
+        written = export_network(
+            load_network(checkpoint, network), output, CardText(role=table.pop("role", None), **table)
+        )
+    except ExportError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"exported: {written}")

@@ -1,0 +1,90 @@
+"""`cleanplate train` and `cleanplate prune`: what a user types; PyTorch is loaded only when they run."""
+
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigFile = Annotated[Path, typer.Argument(help="The run's TOML file.", show_default=False)]
+Cache = Annotated[
+    Path, typer.Option(help="The packed pictures, as `cleanplate data pack` made them.", show_default=False)
+]
+Threads = Annotated[int, typer.Option(min=0, help="CPU threads; 0 for as many as there are cores.")]
+
+
+def train(
+    config: ConfigFile,
+    cache: Cache,
+    output: Annotated[
+        Path, typer.Option(help="Where runs go; this one gets a folder of the config's name.")
+    ] = Path("runs"),
+    pretrained: Annotated[Path, typer.Option(help="ImageNet weights of the encoder.")] = Path(
+        "../shared/pretrained/mobilenet-v2-0.35-224.npz"
+    ),
+    threads: Threads = 0,
+    loaders: Annotated[
+        int, typer.Option(min=0, help="Processes that make pictures; 0: the training's own makes them.")
+    ] = 1,
+    resume: Annotated[bool, typer.Option(help="Go on from the run's last checkpoint.")] = True,
+) -> None:
+    """Train a network; stop it at any time, and start it again to go on."""
+    import torch
+
+    from cleanplate.data.errors import DataError
+    from cleanplate.training.config import ConfigError, load_config
+    from cleanplate.training.run import train as run
+
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        last = run(
+            load_config(config), output / config.stem, cache, pretrained, resume=resume, loaders=loaders
+        )
+    except (ConfigError, DataError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"trained: {last}")
+
+
+def prune(
+    config: ConfigFile,
+    start: Annotated[
+        Path, typer.Argument(help="Checkpoint of the trained segmentation.", show_default=False)
+    ],
+    cache: Cache,
+    output: Annotated[Path, typer.Option(help="Where the steps go.")] = Path("runs/pruning"),
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many. Default: until a fifth of the filters is left, 16."),
+    ] = None,
+    threads: Threads = 0,
+) -> None:
+    """Shorten Background Cut's Light-ResNet step by step, and print accuracy and time of each step.
+
+    Each step drops the tenth of the filters that responds least, and fine-tunes as CONFIG says.
+    Stop it at any time, and start it again to go on.
+    """
+    import torch
+
+    from cleanplate.data.errors import DataError
+    from cleanplate.nets.pruning import step_count
+    from cleanplate.training.config import ConfigError, load_config
+    from cleanplate.training.prune import PruningStep, prune_stepwise
+
+    def report(step: PruningStep) -> None:
+        typer.echo(f"| {step.filters:.2f} | {step.iou:.4f} | {step.milliseconds:.1f} |")
+
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        settings = load_config(config)
+        typer.echo("| filters | IoU, stills | ms |\n| --- | --- | --- |")
+        last = prune_stepwise(settings, start, output, cache, steps or step_count(), report)
+    except (ConfigError, DataError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"pruned: {last}")
