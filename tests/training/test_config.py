@@ -15,7 +15,8 @@ def test_shipped_configs_are_valid(path: Path) -> None:
     config = load_config(path)
     assert config.steps > 0
     assert sum(config.batches.size_weights) == pytest.approx(1)
-    assert all(side % 16 == 0 for size in config.batches.sizes for side in size)
+    multiple = 8 if config.kind == "background-cut" else 16
+    assert all(side % multiple == 0 for size in config.batches.sizes for side in size)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,16 @@ def test_mistakes_are_named(text: str, complaint: str, tmp_path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=complaint):
         load_config(path)
+
+
+def test_base_gives_what_the_file_has_not(tmp_path: Path) -> None:
+    text = "seed = 1\nsteps = 5\nlearning_rate = 1\nlast_learning_rate = 0\n" + BATCHES
+    (tmp_path / "whole.toml").write_text(text, encoding="utf-8")
+    part = tmp_path / "part.toml"
+    part.write_text('base = "whole.toml"\nsteps = 7', encoding="utf-8")
+    config = load_config(part)
+    assert (config.seed, config.steps) == (1, 7)
+    assert config.batches.sizes == ((64, 32),)
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

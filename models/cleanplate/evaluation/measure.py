@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cleanplate.evaluation import metrics
 from cleanplate.evaluation.matters import Matter
-from cleanplate.evaluation.sets import Case
+from cleanplate.evaluation.sets import Case, Truth
 
 UInt8 = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -63,17 +63,22 @@ def measure(matter: Matter, cases: Sequence[Case], samples: int) -> Measured:
     scores: list[Score] = []
     for case in cases:
         matter.start(case.samples(samples))
-        preds, trues = [], []
-        for index, truth in enumerate(case.truths()):
-            pred = matter.matte(truth.frame)
-            scores.append(Score(case.name, index, frame_values(pred, truth.pha, truth.valid)))
-            if truth.valid is None:
-                preds.append(pred)
-                trues.append(truth.pha)
-        if len(preds) > 1:
-            temporal = metrics.dtssd(np.stack(preds), np.stack(trues))
-            scores[-1].values["dtssd"] = temporal
+        truths = list(case.truths())
+        scores += video_scores(case, truths, [matter.matte(truth.frame) for truth in truths])
     return Measured(matter.name, cases[0].name.split("/")[0], samples, tuple(scores))
+
+
+def video_scores(case: Case, truths: Sequence[Truth], preds: Sequence[Float]) -> list[Score]:
+    """Return every metric of every frame of one video; dtSSD stands with the last frame."""
+    scores = [
+        Score(case.name, index, frame_values(pred, truth.pha, truth.valid))
+        for index, (truth, pred) in enumerate(zip(truths, preds, strict=True))
+    ]
+    known = [(pred, truth.pha) for truth, pred in zip(truths, preds, strict=True) if truth.valid is None]
+    if len(known) > 1:
+        found, true = (np.stack(part) for part in zip(*known, strict=True))
+        scores[-1].values["dtssd"] = metrics.dtssd(found, true)
+    return scores
 
 
 def frame_values(pred: Float, true: Float, valid: NDArray[np.bool_] | None) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """A training run's configuration, read from TOML.
 
+`base = "OTHER.toml"`, a file of the same folder, gives every key that the file itself has not.
+
 ConfigError
 """
 
@@ -39,7 +41,8 @@ class Config:
         frozen_blocks: If above 0, the encoder's stem and so many blocks stay as they are, and all its batch
             norms use
             their running statistics.
-        start_from: A checkpoint whose weights start this run, or "" for ImageNet.
+        start_from: A checkpoint whose weights start this run, or "" for none.
+        imagenet: Whether our network's encoder starts from ImageNet, if no checkpoint is named.
         validate_every: Steps between validations and checkpoints.
         bf16_on_cpu: Compute in bf16 on a CPU, too, as on a GPU: wide convolutions gain, with AVX-512 BF16 or
             AMX.
@@ -58,6 +61,7 @@ class Config:
     encoder_factor: float = 0.5
     frozen_blocks: int = 0
     start_from: str = ""
+    imagenet: bool = True
     validate_every: int = 1000
     bf16_on_cpu: bool = False
 
@@ -68,12 +72,9 @@ def load_config(path: Path) -> Config:
     Raises:
         ConfigError: The file is missing, no TOML, or has an unknown, missing or unfit key.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error}): name an existing configuration") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    table = _read(path)
+    if base := table.pop("base", None):
+        table = {**_read(path.with_name(base)), **table}
     batches = table.pop("batches", {})
     batches["sizes"] = tuple((int(width), int(height)) for width, height in batches.get("sizes", ()))
     batches["size_weights"] = tuple(batches.get("size_weights", ()))
@@ -84,6 +85,15 @@ def load_config(path: Path) -> Config:
         {**table, "network": table.get("network", {}), "batches": options, "scenes": scenes},
         str(path),
     )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error}): name an existing configuration") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
 def _build(kind: type[T], table: dict[str, Any], where: str) -> T:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from cleanplate.data.batches import Batch, BatchOptions, SceneBatches, make_batch, open_maker
 from cleanplate.data.scenes import SceneOptions
 from cleanplate.data.splits import Split
-from cleanplate.training.background_cut_module import make_background_cut
+from cleanplate.training.background_cut_module import load_background_cut, make_background_cut
 from cleanplate.training.cleanplate_module import CleanPlateModule
 from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.module import MattingModule
@@ -69,10 +69,27 @@ def make_module(config: Config, pretrained: Path) -> MattingModule:
     if config.start_from:
         module.load_state_dict(torch.load(start, map_location="cpu", weights_only=False)["state_dict"])
         return module
+    if not config.imagenet:
+        return module
     if not pretrained.is_file():
         raise ConfigError(f"{pretrained} does not exist: name the ImageNet weights with --pretrained")
     with np.load(pretrained) as arrays:
         module.start_encoder({name: arrays[name] for name in arrays.files})
+    return module
+
+
+def load_module(config: Config, checkpoint: Path) -> MattingModule:
+    """Return what a run trained.
+
+    Raises:
+        ConfigError: The checkpoint is missing.
+    """
+    if not checkpoint.is_file():
+        raise ConfigError(f"{checkpoint} does not exist: train the configuration first")
+    if config.kind == "background-cut":
+        return load_background_cut(config, checkpoint)
+    module = CleanPlateModule(config)
+    module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"])
     return module
 
 

@@ -1,0 +1,74 @@
+"""Measuring trained modules over whole videos."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from cleanplate.data.batches import Batch, BatchOptions
+from cleanplate.data.scenes import SceneOptions
+from cleanplate.evaluation.runs import mattes, measure_module, variants
+from cleanplate.evaluation.sets import read_set
+from cleanplate.training.background_cut_module import BackgroundCutModule
+from cleanplate.training.config import Config
+from cleanplate.training.module import MattingModule
+
+CONFIG = Config(
+    kind="background-cut",
+    seed=1,
+    steps=1,
+    learning_rate=1e-3,
+    last_learning_rate=1e-3,
+    batches=BatchOptions(((64, 48), (32, 16)), (0.5, 0.5), 1),
+    scenes=SceneOptions(),
+    network={"share": 1 / 16},
+)
+
+
+class RedderThanTheSample(MattingModule):
+    """Takes for the person what is redder than in the first sample."""
+
+    def predict(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        difference = batch.src[0, :, :1].float() - batch.bgr[0, :1, :1].float()
+        return difference - 64, batch.pha[0]
+
+    def loss(self, batch: Batch) -> Tensor:
+        raise NotImplementedError
+
+    def parameter_groups(self) -> list[dict[str, object]]:
+        raise NotImplementedError
+
+
+def test_colours_sizes_and_samples_reach_the_network(tmp_path: Path) -> None:
+    lamp = np.zeros((96, 128, 3), np.uint8)
+    lamp[:32, 96:] = (0, 0, 255)  # BGR
+    frame = lamp.copy()
+    frame[32:, 32:64] = (0, 0, 255)
+    pha = np.zeros((96, 128), np.uint8)
+    pha[32:, 32:64] = 255
+    folder = tmp_path / "toy" / "a"
+    folder.mkdir(parents=True)
+    cv2.imwrite(str(folder / "sample0.png"), lamp)
+    for index in range(2):
+        cv2.imwrite(str(folder / f"frame{index:03}.png"), frame)
+        cv2.imwrite(str(folder / f"frame{index:03}-pha.png"), pha)
+    module, cases = RedderThanTheSample(CONFIG), read_set(tmp_path / "toy")
+    with_sample, without = (measure_module("toy", module, CONFIG, cases, count) for count in (1, 0))
+    assert with_sample.mean("iou") > 0.95  # all but the resized edges
+    assert with_sample.mean("dtssd") == 0
+    assert without.mean("iou") == pytest.approx(2048 / 3072, abs=0.03)
+
+
+def test_background_cut_is_also_measured_unrefined() -> None:
+    torch.manual_seed(0)
+    frames = [np.full((48, 64, 3), 50 * index, np.uint8) for index in range(3)]
+    found = {
+        name: mattes(module.eval(), frames, frames[:1], 64 * 48)
+        for name, module in variants("toy", BackgroundCutModule(CONFIG))
+    }
+    assert list(found) == ["toy", "toy, unrefined"]
+    assert not np.allclose(found["toy"], found["toy, unrefined"])
+    assert np.stack(found["toy"]).shape == (3, 48, 64)
