@@ -25,16 +25,21 @@ def export(
     output: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("models/weights"),
 ) -> None:
     """Write a trained network as ONNX with its card, after comparing it with PyTorch at two sizes."""
+    from cleanplate.export.background_cut import background_cut_graphs, load_background_cut
+    from cleanplate.export.graphs import cleanplate_graphs
     from cleanplate.export.writer import CardText, ExportError, export_network, load_network
 
     table = tomllib.loads(card.read_text(encoding="utf-8"))
-    network = table.pop("network", {})
+    kind, network = table.pop("kind", "cleanplate"), table.pop("network", {})
     for key in ("data", "quality"):
         table[key] = tuple(table.get(key, ()))
     try:
-        written = export_network(
-            load_network(checkpoint, network), output, CardText(role=table.pop("role", None), **table)
+        graphs = (
+            background_cut_graphs(load_background_cut(checkpoint))
+            if kind == "background-cut"
+            else cleanplate_graphs(load_network(checkpoint, network))
         )
+        written = export_network(graphs, output, CardText(role=table.pop("role", None), **table))
     except ExportError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

@@ -2,18 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
-from cleanplate.nets.cleanplate import CleanPlateNet, SampleFeatures
+from cleanplate.engine.card import COUNT, Shape, State, resolve
+from cleanplate.nets.cleanplate import MULTIPLE, CleanPlateNet, SampleFeatures
 
-STATE_NAMES = (("r1i", "r1o"), ("r2i", "r2o"))
-FRAME_INPUTS = ("src", *SampleFeatures._fields, "bgr_count", *(given for given, _ in STATE_NAMES))
-FRAME_OUTPUTS = ("pha", *(made for _, made in STATE_NAMES))
+
+@dataclass(frozen=True)
+class Graphs:
+    """A network as it is exported; names and shapes are those of its card (`cleanplate.engine.card`).
+
+    Attributes:
+        frame: Takes `frame_inputs` in this order, gives `frame_outputs`.
+        samples: Takes `bgr` [N, 3, H, W], gives the features.
+        features: Shape by name.
+        states: The recurrent ones.
+        multiple: Both sides of the pictures are a multiple of it.
+    """
+
+    frame: nn.Module
+    samples: nn.Module
+    features: Mapping[str, Shape]
+    states: tuple[State, ...]
+    multiple: int
+
+    def frame_inputs(self) -> tuple[str, ...]:
+        """Return the names of the frame graph's inputs."""
+        return ("src", *self.features, COUNT, *(state.input for state in self.states))
+
+    def frame_outputs(self) -> tuple[str, ...]:
+        """Return the names of the frame graph's outputs."""
+        return ("pha", *(state.output for state in self.states))
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return the shape of every input and output of both graphs."""
+        states = {name: state.shape for state in self.states for name in (state.input, state.output)}
+        pictures: dict[str, Shape] = {"src": (1, 3, "H", "W"), "pha": (1, 1, "H", "W"), COUNT: (1,)}
+        return {**pictures, "bgr": ("N", 3, "H", "W"), **self.features, **states}
+
+    def example_inputs(self, width: int, height: int, samples: int) -> dict[str, Tensor]:
+        """Return random inputs of both graphs, the features by way of the sample encoder.
+
+        Args:
+            width: Of frames and samples.
+            height: Likewise.
+            samples: How many, at least 1.
+        """
+        generator = torch.Generator().manual_seed(width * height + samples)
+        bgr = torch.rand(samples, 3, height, width, generator=generator)
+        with torch.no_grad():
+            features = dict(zip(self.features, self.samples(bgr), strict=True))
+        states = {
+            state.input: torch.rand(
+                resolve(state.shape, height=height, width=width, count=samples), generator=generator
+            )
+            - 0.5
+            for state in self.states
+        }
+        src = torch.rand(1, 3, height, width, generator=generator)
+        return {"src": src, "bgr": bgr, **features, COUNT: torch.tensor([float(samples)]), **states}
+
+
+def cleanplate_graphs(net: CleanPlateNet) -> Graphs:
+    """Return the graphs of our network."""
+    samples = SampleGraph(net.eval())
+    with torch.no_grad():
+        found = samples(torch.zeros(1, 3, MULTIPLE, MULTIPLE))
+    features: dict[str, Shape] = {
+        name: (f"H/{stride}", f"W/{stride}", "N", *feature.shape[3:])
+        for name, feature, stride in zip(SampleFeatures._fields[:3], found, (4, 8, 16), strict=False)
+    }
+    features[SampleFeatures._fields[3]] = ("N", *found[3].shape[1:])
+    states = tuple(
+        State(f"r{number}i", f"r{number}o", (1, memory.channels, f"H/{stride}", f"W/{stride}"))
+        for number, memory, stride in zip((1, 2), net.memories(), (16, 8), strict=True)
+    )
+    return Graphs(FrameGraph(net), samples, features, states, MULTIPLE)
 
 
 class FrameGraph(nn.Module):
-    """One frame of one video: `FRAME_INPUTS` to `FRAME_OUTPUTS`."""
+    """One frame of one video."""
 
     def __init__(self, net: CleanPlateNet) -> None:
         super().__init__()
@@ -46,25 +118,3 @@ class SampleGraph(nn.Module):
     def forward(self, bgr: Tensor) -> tuple[Tensor, ...]:
         """Return the samples' features."""
         return tuple(self.net.encode_samples(bgr))
-
-
-def example_inputs(net: CleanPlateNet, width: int, height: int, samples: int) -> dict[str, Tensor]:
-    """Return random inputs of the frame graph, the features by way of the sample encoder.
-
-    Args:
-        net: The network.
-        width: Of frames and samples, a multiple of 16.
-        height: Likewise.
-        samples: How many, at least 1.
-    """
-    generator = torch.Generator().manual_seed(width * height + samples)
-    bgr = torch.rand(samples, 3, height, width, generator=generator)
-    with torch.no_grad():
-        features = net.encode_samples(bgr)._asdict()
-    channels = [memory.channels for memory in net.memories()]
-    states = {
-        name: torch.rand(1, count, height // stride, width // stride, generator=generator) - 0.5
-        for (name, _), count, stride in zip(STATE_NAMES, channels, (16, 8), strict=True)
-    }
-    src = torch.rand(1, 3, height, width, generator=generator)
-    return {"src": src, **features, "bgr_count": torch.tensor([float(samples)]), **states}

@@ -17,25 +17,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
-from cleanplate.export.graphs import (
-    FRAME_INPUTS,
-    FRAME_OUTPUTS,
-    STATE_NAMES,
-    FrameGraph,
-    SampleGraph,
-    example_inputs,
-)
-from cleanplate.nets.cleanplate import MULTIPLE, CleanPlateNet, SampleFeatures
+from cleanplate.export.graphs import Graphs
+from cleanplate.nets.cleanplate import CleanPlateNet
 
 OPSET = 17
 TOLERANCE = 1e-4
 CHECKED_SIZES = ((256, 144), (208, 160))  # width, height
 CHECKED_SAMPLES = (1, 3)
 MAX_SAMPLES = 16
-STRIDES = {"bgr_4": 4, "bgr_8": 8, "bgr_16": 16}
-STATE_STRIDES = (16, 8)
 
 
 class ExportError(Exception):
@@ -98,7 +88,7 @@ def load_network(checkpoint: Path, network: dict[str, Any]) -> CleanPlateNet:
     return net.eval()
 
 
-def export_network(net: CleanPlateNet, folder: Path, text: CardText) -> Path:
+def export_network(graphs: Graphs, folder: Path, text: CardText) -> Path:
     """Write `NAME.onnx`, `NAME-samples.onnx` and `NAME.json` into a folder; return the card's path.
 
     Nothing is written unless both graphs compute what torch computes, at every size of `CHECKED_SIZES`.
@@ -106,13 +96,12 @@ def export_network(net: CleanPlateNet, folder: Path, text: CardText) -> Path:
     Raises:
         MismatchError: A graph differs by more than `TOLERANCE`.
     """
-    net = net.eval()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         frame, samples = Path(temporary, "frame.onnx"), Path(temporary, "samples.onnx")
-        write_graphs(net, frame, samples)
-        check_graphs(net, frame, samples)
-        card = _card(net, text, frame, samples)
+        write_graphs(graphs, frame, samples)
+        check_graphs(graphs, frame, samples)
+        card = _card(graphs, text, frame, samples)
         written = Path(temporary, "card.json")
         written.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(frame, folder / f"{text.name}.onnx")  # noqa: PTH105  # the name says that it is atomic
@@ -121,29 +110,32 @@ def export_network(net: CleanPlateNet, folder: Path, text: CardText) -> Path:
     return folder / f"{text.name}.json"
 
 
-def write_graphs(net: CleanPlateNet, frame: Path, samples: Path) -> None:
+def write_graphs(graphs: Graphs, frame: Path, samples: Path) -> None:
     """Write the frame graph and the sample encoder, of dynamic size."""
     width, height = CHECKED_SIZES[0]
-    inputs = example_inputs(net, width, height, 2)
-    # The card's dimension names, such as H/4, are no identifiers of the exporter: these stand for them.
-    axes: dict[str, dict[int, str]] = {name: {0: f"H{s}", 1: f"W{s}", 2: "N"} for name, s in STRIDES.items()}
-    axes |= {"bgr_global": {0: "N"}, "src": {2: "H", 3: "W"}, "pha": {2: "H", 3: "W"}}
-    for names, stride in zip(STATE_NAMES, STATE_STRIDES, strict=True):
-        axes |= {name: {2: f"H{stride}", 3: f"W{stride}"} for name in names}
-    _write(
-        FrameGraph(net),
-        tuple(inputs[name] for name in FRAME_INPUTS),
-        frame,
-        FRAME_INPUTS,
-        FRAME_OUTPUTS,
-        axes,
-    )
-    axes["bgr"] = {0: "N", 2: "H", 3: "W"}
-    pictures = torch.rand(2, 3, height, width)
-    _write(SampleGraph(net), (pictures,), samples, ("bgr",), SampleFeatures._fields, axes)
+    inputs = graphs.example_inputs(width, height, 2)
+    # The card's dimension names, such as H/4, are no identifiers of the exporter: H4 stands for it.
+    axes = {
+        name: {i: side.replace("/", "") for i, side in enumerate(shape) if isinstance(side, str)}
+        for name, shape in graphs.shapes().items()
+    }
+    for module, path, names, made in (
+        (graphs.frame, frame, graphs.frame_inputs(), graphs.frame_outputs()),
+        (graphs.samples, samples, ("bgr",), tuple(graphs.features)),
+    ):
+        torch.onnx.export(
+            module.eval(),  # the exporter puts back the mode it found
+            tuple(inputs[name] for name in names),
+            str(path),
+            input_names=list(names),
+            output_names=list(made),
+            dynamic_axes={name: axes[name] for name in (*names, *made)},
+            opset_version=OPSET,
+            dynamo=False,
+        )
 
 
-def check_graphs(net: CleanPlateNet, frame: Path, samples: Path) -> float:
+def check_graphs(graphs: Graphs, frame: Path, samples: Path) -> float:
     """Return the largest difference between torch and ONNX Runtime over sizes and sample counts.
 
     Raises:
@@ -156,14 +148,12 @@ def check_graphs(net: CleanPlateNet, frame: Path, samples: Path) -> float:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     worst = 0.0
-    for path, module in ((frame, FrameGraph(net).eval()), (samples, SampleGraph(net).eval())):
+    for path, module in ((frame, graphs.frame.eval()), (samples, graphs.samples.eval())):
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         names = [value.name for value in session.get_inputs()]
         for width, height in CHECKED_SIZES:
             for count in CHECKED_SAMPLES:
-                inputs = example_inputs(net, width, height, count) | {
-                    "bgr": torch.rand(count, 3, height, width)
-                }
+                inputs = graphs.example_inputs(width, height, count)
                 given = {name: inputs[name] for name in names}
                 with torch.no_grad():
                     expected = module(*given.values())
@@ -180,33 +170,7 @@ def check_graphs(net: CleanPlateNet, frame: Path, samples: Path) -> float:
     return worst
 
 
-def _write(
-    module: nn.Module,
-    inputs: tuple[Tensor, ...],
-    path: Path,
-    input_names: tuple[str, ...],
-    output_names: tuple[str, ...],
-    axes: dict[str, dict[int, str]],
-) -> None:
-    known = {*input_names, *output_names}
-    torch.onnx.export(
-        module.eval(),  # the exporter puts back the mode it found
-        inputs,
-        str(path),
-        input_names=list(input_names),
-        output_names=list(output_names),
-        dynamic_axes={name: axis for name, axis in axes.items() if name in known},
-        opset_version=OPSET,
-        dynamo=False,
-    )
-
-
-def _card(net: CleanPlateNet, text: CardText, frame: Path, samples: Path) -> dict[str, Any]:
-    features = net_features(net)
-    states = [
-        {"input": given, "output": made, "shape": [1, memory.channels, f"H/{stride}", f"W/{stride}"]}
-        for (given, made), memory, stride in zip(STATE_NAMES, net.memories(), STATE_STRIDES, strict=True)
-    ]
+def _card(graphs: Graphs, text: CardText, frame: Path, samples: Path) -> dict[str, Any]:
     return {
         "schema": 1,
         "name": text.name,
@@ -214,29 +178,19 @@ def _card(net: CleanPlateNet, text: CardText, frame: Path, samples: Path) -> dic
         "role": text.role,
         "graph": {"file": f"{text.name}.onnx", "sha256": _sha256(frame)},
         "encoder": {"file": f"{text.name}-samples.onnx", "sha256": _sha256(samples)},
-        "input": {"area": text.area, "multiple": MULTIPLE},
+        "input": {"area": text.area, "multiple": graphs.multiple},
         "max_samples": MAX_SAMPLES,
         "ranges": {"src": [0, 1], "bgr": [0, 1], "pha": [0, 1]},
-        "features": features,
-        "states": states,
+        "features": [{"name": name, "shape": list(shape)} for name, shape in graphs.features.items()],
+        "states": [
+            {"input": state.input, "output": state.output, "shape": list(state.shape)}
+            for state in graphs.states
+        ],
         "foreground": False,
         "licence": text.licence,
         "training": {"command": text.command, "data": list(text.data)},
         "quality": list(text.quality),
     }
-
-
-def net_features(net: CleanPlateNet) -> list[dict[str, Any]]:
-    """Return name and shape of the sample features, as the card has them."""
-    width, height = CHECKED_SIZES[0]
-    inputs = example_inputs(net, width, height, 1)
-    listed: list[dict[str, Any]] = []
-    for name in SampleFeatures._fields:
-        shape: list[int | str] = ["N", *inputs[name].shape[1:]]
-        if name in STRIDES:
-            shape = [f"H/{STRIDES[name]}", f"W/{STRIDES[name]}", "N", *inputs[name].shape[3:]]
-        listed.append({"name": name, "shape": shape})
-    return listed
 
 
 def _sha256(path: Path) -> str:
