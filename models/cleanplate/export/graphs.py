@@ -73,8 +73,13 @@ def cleanplate_graphs(net: CleanPlateNet) -> Graphs:
     with torch.no_grad():
         found = samples(torch.zeros(1, 3, MULTIPLE, MULTIPLE))
     features: dict[str, Shape] = {
-        name: (f"H/{stride}", f"W/{stride}", "N", *feature.shape[3:])
-        for name, feature, stride in zip(SampleFeatures._fields[:3], found, (4, 8, 16), strict=False)
+        name: (
+            f"H/{MULTIPLE // feature.shape[0]}",
+            f"W/{MULTIPLE // feature.shape[1]}",
+            "N",
+            *feature.shape[3:],
+        )
+        for name, feature in zip(SampleFeatures._fields[:3], found, strict=False)
     }
     features[SampleFeatures._fields[3]] = ("N", *found[3].shape[1:])
     states = tuple(
