@@ -61,7 +61,7 @@ def test_engine_loads_the_card_and_uses_samples(folder: Path) -> None:
 
 def test_card_names_the_dimensions(folder: Path) -> None:
     card = json.loads((folder / "toy.json").read_text(encoding="utf-8"))
-    assert {"name": "bgr_4", "shape": ["H/4", "W/4", "N", 9, 4]} in card["features"]
+    assert {"name": "bgr_4", "shape": ["H/4", "W/16", "N", 18, 4]} in card["features"]
     assert card["states"][0] == {"input": "r1i", "output": "r1o", "shape": [1, 4, "H/16", "W/16"]}
 
 

@@ -25,8 +25,8 @@ def test_shapes_with_odd_sides_at_the_bottom(net: CleanPlateNet, width: int, hei
     with torch.no_grad():
         samples = net.encode_samples(bgr)
         prediction = net(src, samples, torch.tensor([2.0]), start())
-    assert samples.bgr_4.shape == (height // 4, width // 4, 2, 9, 4)
-    assert samples.bgr_8.shape == (height // 8, width // 8, 2, 25, 4)
+    assert samples.bgr_4.shape == (height // 4, width // 16, 2, 18, 4)
+    assert samples.bgr_8.shape == (height // 8, width // 16, 2, 30, 4)
     assert samples.bgr_16.shape == (height // 16, width // 16, 2, 49, 4)
     assert prediction.pha_logit.shape == (1, 1, height, width)
     assert prediction.states[0].shape == (1, 4, height // 16, width // 16)

@@ -84,3 +84,18 @@ def test_candidates_are_the_neighbours() -> None:
     # Place 5 of the window is one to the right; at the right border the border repeats.
     assert torch.allclose(candidates[0, 1, 0, 5], features[0, :, 1, 1], atol=1e-6)
     assert torch.allclose(candidates[0, 1, 2, 5], features[0, :, 1, 2], atol=1e-6)
+
+
+@pytest.mark.parametrize("block", [2, 4])
+def test_blocks_see_what_their_places_see(block: int) -> None:
+    torch.manual_seed(1)
+    single, blocked = LocalMatching(6, 5, 2), LocalMatching(6, 5, 2, block)
+    blocked.load_state_dict(single.state_dict())
+    features, samples = torch.randn(2, 6, 5, 8), torch.randn(2, 3, 6, 5, 8)
+    present = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    with torch.no_grad():
+        found, expected = (
+            matching(features, torch.stack([matching.candidates(s) for s in samples.unbind(1)], 3), present)
+            for matching in (blocked, single)
+        )
+    assert torch.allclose(found, expected, atol=1e-6)

@@ -19,9 +19,9 @@ class SampleFeatures(NamedTuple):
     """What is kept of S background samples; computed once per capture.
 
     Attributes:
-        bgr_4: [H / 4, W / 4, S, D, K], keys in a window around every place.
-        bgr_8: Likewise at 1/8.
-        bgr_16: Likewise at 1/16.
+        bgr_4: [H / 4, W / 16, S, D, K], keys in the windows around every block of four places in a row.
+        bgr_8: [H / 8, W / 16, S, D, K], likewise of blocks of two places.
+        bgr_16: [H / 16, W / 16, S, D, K], likewise of single places.
         bgr_global: [S, G], the globally pooled features of paper 003.
     """
 
@@ -76,8 +76,8 @@ class CleanPlateNet(nn.Module):
         self.encoder = MobileNetV2(width)
         _, e4, e8, e16, _ = self.encoder.channels
         self.matching = nn.ModuleList(
-            LocalMatching(channels_in, keys, radius)
-            for channels_in, radius in zip((e4, e8, e16), radii, strict=True)
+            LocalMatching(channels_in, keys, radius, MULTIPLE // stride)
+            for channels_in, radius, stride in zip((e4, e8, e16), radii, (4, 8, 16), strict=True)
         )
         self.describe = nn.Linear(e16, channels_global)
         # +2: whether there is a sample, and how many.
@@ -157,7 +157,7 @@ class CleanPlateNet(nn.Module):
         return self._decode(pictures, of_frames, samples, present, step)
 
     def _sample_features(self, features: Pyramid) -> tuple[Tensor, ...]:
-        """Return the windows of candidates [M, H, W, D, K] at three scales and the description [M, G]."""
+        """Return the candidates [M, H, W / B, D, K] at three scales and the description [M, G]."""
         scales = (features.f4, features.f8, features.f16)
         windows = [match.candidates(f) for match, f in zip(self._matchings(), scales, strict=True)]
         return *windows, self.describe(features.f16.mean((-2, -1)))

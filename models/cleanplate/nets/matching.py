@@ -16,17 +16,20 @@ from torch.nn import functional as F  # noqa: N812
 class LocalMatching(nn.Module):
     """Cosine matching of frame features with sample features in a square window.
 
-    Shapes: N frames, S samples (padded to the largest count), keys of K channels, D = (2 radius + 1)^2
-    places.
+    Places next to each other in a row share most of their windows: a block of B of them is compared with the
+    union of their windows in one product of matrices, and what a place does not see is masked.
+
+    Shapes: N frames, S samples (padded to the largest count), keys of K channels, B places in a block,
+    D = (2 radius + 1) (B + 2 radius) places in the union of a block's windows.
 
     Attributes:
         channels: Of the output of `forward`: one plus the best cosine, and the difference to what was found.
     """
 
-    def __init__(self, channels_in: int, keys: int, radius: int) -> None:
+    def __init__(self, channels_in: int, keys: int, radius: int, block: int = 1) -> None:
         super().__init__()
         self.key = nn.Conv2d(channels_in, keys, 1)
-        self.radius = radius
+        self.radius, self.block = radius, block
         self.sharpness = nn.Parameter(torch.tensor(10.0))
         self.channels = 1 + keys
 
@@ -35,20 +38,25 @@ class LocalMatching(nn.Module):
         return F.normalize(self.key(features), dim=1, eps=1e-4)
 
     def candidates(self, features: Tensor) -> Tensor:
-        """Return, for every place of samples, the keys in the window around it.
+        """Return, for every block of samples, the keys in the windows around it.
 
         Args:
-            features: [M, C, H, W] of M sample pictures.
+            features: [M, C, H, W] of M sample pictures; W a multiple of B.
 
         Returns:
-            [M, H, W, D, K]; beyond the border, the border is repeated.
+            [M, H, W / B, D, K]; beyond the border, the border is repeated.
         """
         keys = self.keys(features)
         height, width = keys.shape[-2:]
-        side = 2 * self.radius + 1
         padded = F.pad(keys, (self.radius,) * 4, mode="replicate").permute(0, 2, 3, 1)
+        rows, columns = 2 * self.radius + 1, self.block + 2 * self.radius
         return torch.stack(
-            [padded[:, y : y + height, x : x + width] for y in range(side) for x in range(side)], dim=3
+            [
+                padded[:, y : y + height, x : x + width : self.block]
+                for y in range(rows)
+                for x in range(columns)
+            ],
+            dim=3,
         )
 
     def forward(self, features: Tensor, candidates: Tensor, present: Tensor) -> Tensor:
@@ -56,9 +64,8 @@ class LocalMatching(nn.Module):
 
         Args:
             features: [N, C, H, W] of the frames.
-            candidates: [N, H, W, S, D, K]: as `candidates` gives them, samples next to each other, so that a
-                place's
-                comparisons are one product of matrices.
+            candidates: [N, H, W / B, S, D, K]: as `candidates` gives them, samples next to each other, so
+                that a block's comparisons are one product of matrices.
             present: [N, S], 1 where there is a sample, 0 where the tensor is only padded.
 
         Returns:
@@ -66,13 +73,20 @@ class LocalMatching(nn.Module):
             frame's key and the softly best match; all 0 without samples.
         """
         query = self.keys(features).permute(0, 2, 3, 1)
-        places = candidates.shape[4]
-        mask = present[:, None, None, :, None].expand(-1, -1, -1, -1, places).flatten(3)
+        query = query.reshape(*query.shape[:2], -1, self.block, query.shape[3])
+        mask = (present[:, None, :, None] * self._visible().to(present)[:, None]).flatten(2)[:, None, None]
         candidates = candidates.flatten(3, 4)
-        cosine = (candidates @ query[..., None])[..., 0]
+        cosine = query @ candidates.transpose(-1, -2)  # [N, H, W / B, B, S D]
         # Cosines are bounded, so this softmax needs no maximum subtracted.
         likely = torch.exp((cosine - 1) * self.sharpness) * mask
-        found = (likely[..., None, :] @ candidates)[..., 0, :] / (likely.sum(-1, keepdim=True) + 1e-6)
+        found = (likely @ candidates) / (likely.sum(-1, keepdim=True) + 1e-6)
         best = ((cosine + 1) * mask).amax(-1, keepdim=True)
-        is_known = present.amax(1)[:, None, None, None]
-        return torch.cat([best, (query - found).abs() * is_known], -1).permute(0, 3, 1, 2)
+        is_known = present.amax(1)[:, None, None, None, None]
+        match = torch.cat([best, (query - found).abs() * is_known], -1)
+        return match.flatten(2, 3).permute(0, 3, 1, 2)
+
+    def _visible(self) -> Tensor:
+        """Return which of its block's candidates each place sees, [B, D], 1 or 0."""
+        columns = torch.arange(self.block + 2 * self.radius) - torch.arange(self.block)[:, None]
+        is_near = (columns >= 0) & (columns <= 2 * self.radius)
+        return is_near.float().repeat(1, 2 * self.radius + 1)
