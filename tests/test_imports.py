@@ -27,7 +27,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "studio": frozenset(),
     "web": frozenset({"offline"}),
     "nets": frozenset(),
-    "data": frozenset(),
+    "data": frozenset({"engine"}),  # the webcam clips' plate and mattes
     "training": frozenset({"nets", "data", "evaluation"}),
     "export": frozenset({"nets"}),
     "evaluation": frozenset({"engine"}),

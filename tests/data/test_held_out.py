@@ -51,6 +51,7 @@ def test_writes_every_set_once(archives: Path, tiny_cache: Path, tmp_path: Path)
         "captured: 2 cases",
         "office: 1 cases",
         "stills: 2 cases",
+        "webcam: 1 cases",
         "toy: 2 cases",
     ]
 

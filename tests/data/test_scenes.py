@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cleanplate.data.batches import BatchOptions, SceneBatches, collate, make_batch, open_maker
-from cleanplate.data.degrade import Camera, take_picture
+from cleanplate.data.degrade import Camera, take_picture, through_h264
 from cleanplate.data.geometry import after, similarity, smooth_path
 from cleanplate.data.scenes import SceneMaker, SceneOptions
 from cleanplate.data.splits import Split
@@ -75,6 +75,29 @@ def test_clips_move_by_themselves(tiny_cache: Path) -> None:
         np.random.default_rng(3), SIZE, 2, 0
     )
     assert scene.pha.any()
+
+
+def test_recordings_show_the_plate_where_nobody_is(tiny_cache: Path) -> None:
+    make = maker(tiny_cache, recorded=1, drift=0)
+    scene = make.composite(np.random.default_rng(4), SIZE, 2, 1)
+    assert scene.samples.shape == (1, 48, 64, 3)
+    assert not np.array_equal(scene.pha[0], scene.pha[1])
+    smooth = [cv2.GaussianBlur(p.astype(np.float32), (0, 0), 3) for p in (scene.frames[0], scene.samples[0])]
+    difference = np.abs(smooth[0] - smooth[1]).mean(-1)
+    far = cv2.dilate(scene.pha[0], np.ones((9, 9), np.uint8)) == 0
+    assert difference[scene.pha[0] > 250].mean() > 3 * difference[far].mean()
+
+
+def test_h264_loses_detail_and_keeps_the_picture(tiny_cache: Path) -> None:
+    rng = np.random.default_rng(6)
+    flat = cv2.resize(rng.integers(0, 256, (6, 8, 3), np.uint8), (64, 48), interpolation=cv2.INTER_CUBIC)
+    noisy = np.clip(flat.astype(np.int16) + rng.integers(-20, 21, flat.shape), 0, 255).astype(np.uint8)
+    coarse = through_h264([noisy, noisy], 36)
+    assert len(coarse) == 2
+    assert coarse[0].shape == noisy.shape
+    error = np.abs(coarse[1].astype(float) - flat).mean()
+    assert 0.5 < error < 12
+    assert maker(tiny_cache, h264=1).composite(rng, SIZE, 2, 1).frames.shape == (2, 48, 64, 3)
 
 
 def test_stills_keep_their_background_and_have_no_sample(tiny_cache: Path) -> None:

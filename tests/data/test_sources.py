@@ -81,8 +81,7 @@ def test_cut_out_replaces_the_old_background_under_the_edge() -> None:
     bgr[20:, 20:40] = (0, 0, 255)
     pha = np.zeros((60, 60), np.uint8)
     pha[19:, 19:41] = 255
-    person = cut_out(Picture("a", bgr, pha))
-    assert person is not None
+    (person,) = cut_out([Picture("a", bgr, pha)])
     assert person.shape == (41, 22, 4)
     inside = person[..., 3] > 0
     before, after = bgr[19:, 19:41, 1][inside].mean(), person[..., 1][inside].mean()
@@ -92,4 +91,18 @@ def test_cut_out_replaces_the_old_background_under_the_edge() -> None:
 def test_tiny_people_are_left_out() -> None:
     pha = np.zeros((100, 100), np.uint8)
     pha[:10, :10] = 255
-    assert cut_out(Picture("a", np.zeros((100, 100, 3), np.uint8), pha)) is None
+    assert cut_out([Picture("a", np.zeros((100, 100, 3), np.uint8), pha)]) == []
+
+
+def test_a_clips_pictures_are_cut_alike() -> None:
+    """A person that moves to the right in the clip moves to the right in what is cut out."""
+    pictures = []
+    for left in (10, 30):
+        pha = np.zeros((60, 80), np.uint8)
+        pha[20:, left : left + 20] = 255
+        pictures.append(Picture("signers/000/00", np.zeros((60, 80, 3), np.uint8), pha))
+    first, second = cut_out(pictures)
+    assert first.shape == second.shape == (40, 40, 4)
+    assert first[0, :20, 3].all()
+    assert second[0, 20:, 3].all()
+    assert not second[0, :20, 3].any()

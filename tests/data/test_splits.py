@@ -53,5 +53,13 @@ def test_a_signers_clips_stay_together() -> None:
     assert split_of("signers", "033/07") is Split.TRAIN
 
 
+def test_webcam_people_stay_together() -> None:
+    """Seen in the clips: a woman in orange, a man in grey, a man in a dark hooded jumper, a man in plaid."""
+    woman = ("book", "learn", "school", "walk")
+    men = ("bird", "milk", "please", "again", "brother", "help", "want", "hungry")
+    assert {split_of("webcam", f"{clip}/000") for clip in woman} == {Split.HELD_OUT}
+    assert {split_of("webcam", clip) for clip in men} == {Split.TRAIN}
+
+
 def test_neighbouring_numbers_stay_together() -> None:
     assert len({split_of("people-full", f"{number:04}") for number in range(50, 75)}) == 1

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from cleanplate.data.batches import open_maker
-from cleanplate.data.pack import store_path
+from cleanplate.data.pack import PLATE, store_path
 from cleanplate.data.scenes import SceneOptions
 from cleanplate.data.splits import Split
 from cleanplate.data.store import write_store
@@ -19,6 +19,7 @@ def test_standing_people_end_above_the_lower_edge(tmp_path: Path) -> None:
     write_store(store_path(tmp_path, "people", Split.TRAIN), [("people-full/0001", person)])
     write_store(store_path(tmp_path, "stills", Split.TRAIN), [("people-full/0001", person)])
     write_store(store_path(tmp_path, "rooms", Split.TRAIN), [("rooms/1_kitchen", room)])
+    write_store(store_path(tmp_path, "webcam", Split.TRAIN), [(PLATE, np.zeros((60, 90, 4), np.uint8))])
     options = SceneOptions(empty=0, second_person=0, clips=0, standing=1)
     maker = open_maker(tmp_path, Split.TRAIN, options)
     for seed in range(6):

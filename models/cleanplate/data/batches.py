@@ -109,8 +109,7 @@ class SceneBatches(IterableDataset[Batch]):
 
 def open_maker(cache: Path, split: Split, options: SceneOptions) -> SceneMaker:
     """Open the packed stores of a split."""
-    people, stills, rooms = (open_store(cache, kind, split) for kind in ("people", "stills", "rooms"))
-    return SceneMaker(Stores(people, stills, rooms), options)
+    return SceneMaker(Stores(*(open_store(cache, kind, split) for kind in Stores._fields)), options)
 
 
 def _scene(

@@ -10,6 +10,8 @@ SET/CASE/sample0.png         background samples, if any; the evaluation uses the
 ```
 
 Cases with several frames are videos. `eg1800`, `captured` and `office` come from archives that never train.
+The truth of `webcam` is what `cleanplate.data.webcam` made of the clips, with the plate: it flatters the
+method `difference`, which had a part in it.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.data.batches import open_maker
+from cleanplate.data.pack import clip_of, open_store
 from cleanplate.data.scenes import Scene, SceneMaker, SceneOptions
 from cleanplate.data.sources import Picture, read_archive
 from cleanplate.data.splits import Split
@@ -36,6 +39,7 @@ SEED = 7
 SIZE = (512, 288)  # width, height: what the filter sends
 SAMPLES = 3
 OFFICE_SAMPLES = 3
+WEBCAM_FRAMES = 48  # of each clip
 OFFICE_PERSON, OFFICE_UNKNOWN, OFFICE_OUTSIDE = 255, 170, 85
 
 
@@ -99,6 +103,7 @@ def _sets(data: Path, cache: Path, composites: Sequence[Composites]) -> Iterator
     yield "captured", _captured(data / "captured.tar")
     yield "office", _office(data / "office.tar")
     yield "stills", _stills(cache)
+    yield "webcam", _webcam(cache)
     for index, kind in enumerate(composites):
         maker = open_maker(cache, Split.HELD_OUT, kind.options)
         yield kind.name, _composites(maker, kind.cases, kind.frames, index)
@@ -115,6 +120,16 @@ def _stills(cache: Path) -> Cases:
     for index, entry in enumerate(stills.entries):
         picture = stills[index]
         yield entry.name.replace("/", "-"), _scene([picture[..., :3]], [picture[..., 3]], []), ()
+
+
+def _webcam(cache: Path) -> Cases:
+    store = open_store(cache, "webcam", Split.HELD_OUT)
+    pictures = [(clip_of(entry.name), store[index]) for index, entry in enumerate(store.entries)]
+    (_, plate), *frames = pictures
+    for clip, group in groupby(frames, key=lambda each: each[0]):
+        frames_of_clip = [picture for _, picture in group][:WEBCAM_FRAMES]
+        colours, mattes = zip(*((frame[..., :3], frame[..., 3]) for frame in frames_of_clip), strict=True)
+        yield str(clip).replace("/", "-"), _scene(colours, mattes, [plate[..., :3]]), ()
 
 
 def _pictures(archive: Path) -> Cases:

@@ -2,7 +2,8 @@
 
 What paper 003 calls ambiguity is made on purpose: pictures of people hang on the walls, in the frame and in
 the samples alike. Objects are moved between sample and frame, the camera is moved and re-exposed, the person
-throws a shadow. Stills keep their own background and have no sample.
+throws a shadow. Stills keep their own background and have no sample. Recordings are a real person before the
+real background, with the plate as the sample.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.data.degrade import Camera, drifted, random_camera, take_picture
+from cleanplate.data.degrade import Camera, drifted, random_camera, take_picture, through_h264
 from cleanplate.data.geometry import Float, after, displace, similarity, smooth_field, smooth_path
+from cleanplate.data.pack import PLATE, clip_of
 from cleanplate.data.store import PictureStore
 
 UInt8 = NDArray[np.uint8]
 
 POSTERS_WITHOUT_SAMPLES = 0.4  # times the usual chance
 FULL_LENGTH_SOURCE = "people-full/"
+H264_QUANTISERS = (20, 36)
 CANVAS_MARGIN = 1.3  # the room is painted this much larger than the frame, so that views can move
 
 
@@ -56,6 +59,8 @@ class SceneOptions:
         far: The sample's camera was moved a lot, up to an eighth of the picture.
         wrong_room: The sample shows another room: the camera was carried away.
         parallax: The sample differs by a smooth distortion.
+        h264: The camera encodes H.264 instead of JPEG.
+        recorded: The scene is a real recording of a webcam instead of a composite.
         drift: How much exposure and white balance change between sample and frame, 1 as usual.
     """
 
@@ -70,6 +75,8 @@ class SceneOptions:
     far: float = 0.15
     wrong_room: float = 0.03
     parallax: float = 0.3
+    h264: float = 0.0
+    recorded: float = 0.0
     drift: float = 1.0
 
 
@@ -79,6 +86,7 @@ class Stores(NamedTuple):
     people: PictureStore
     stills: PictureStore
     rooms: PictureStore
+    webcam: PictureStore
 
 
 class SceneMaker:
@@ -87,15 +95,13 @@ class SceneMaker:
     def __init__(self, stores: Stores, options: SceneOptions) -> None:
         self.stores = stores
         self.options = options
-        self._clips: dict[str, list[int]] = {}
-        singles: list[int] = []
-        for index, entry in enumerate(stores.people.entries):
-            if entry.name.startswith("signers/"):
-                self._clips.setdefault(entry.name.rsplit("/", 1)[0], []).append(index)
-            else:
-                singles.append(index)
-        self._singles = singles
+        self._clips = _clips(stores.people)
         self._clip_names = sorted(self._clips)
+        self._singles = [
+            index for index, entry in enumerate(stores.people.entries) if clip_of(entry.name) is None
+        ]
+        self._recordings = _clips(stores.webcam)
+        self._recording_names = sorted(self._recordings.keys() - {PLATE})
 
     def composite(self, rng: np.random.Generator, size: tuple[int, int], frames: int, samples: int) -> Scene:
         """Return a person before a room.
@@ -108,6 +114,8 @@ class SceneMaker:
         """
         width, height = size
         options = self.options
+        if options.recorded and rng.random() < options.recorded:
+            return self._recorded(rng, size, frames, samples)
         in_frame = self._room(rng, size)
         in_sample = in_frame.copy()
         # Without a sample nobody can tell every poster from a person: such scenes have fewer.
@@ -120,6 +128,9 @@ class SceneMaker:
                 self._put_object(rng, targets[int(rng.integers(3))])
 
         camera = random_camera(rng)
+        quantiser = int(rng.integers(*H264_QUANTISERS)) if rng.random() < options.h264 else None
+        if quantiser is not None:
+            camera = camera._replace(quality=0)
         centre = (in_frame.shape[1] / 2, in_frame.shape[0] / 2)
         look = similarity(
             float(rng.normal(0, 2)),
@@ -144,7 +155,46 @@ class SceneMaker:
         plates = np.empty((samples, height, width, 3), np.uint8)
         for index in range(samples):
             plates[index] = self._sample(rng, in_sample, look, size, camera)
+        if quantiser is not None:
+            pictures = through_h264(pictures, quantiser)
+            for plate in plates:
+                plate[:] = through_h264([plate], quantiser)[0]
         return Scene(np.stack(pictures), np.stack(mattes), plates)
+
+    def _recorded(self, rng: np.random.Generator, size: tuple[int, int], frames: int, samples: int) -> Scene:
+        """Return a piece of a real recording, with the plate as the background samples.
+
+        Place, size, mirroring, exposure and noise are random, the same for all frames; the camera is drifted
+        between plate and frames.
+        """
+        store = self.stores.webcam
+        clip = self._recordings[self._recording_names[int(rng.integers(len(self._recording_names)))]]
+        start = int(rng.integers(max(1, len(clip) - frames + 1)))
+        width, height = size
+        tall, wide = store[clip[0]].shape[:2]
+        scale = max(width / wide, height / tall) * float(rng.uniform(1.0, 1.5))
+        shift = (
+            (width - wide * scale) * float(rng.uniform(0, 1)),
+            (height - tall * scale) * float(rng.uniform(0, 0.6)),  # heads matter
+        )
+        matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
+        mirror = rng.random() < 0.5
+        camera = random_camera(rng)
+        moment_camera = drifted(camera, rng, self.options.drift)
+
+        def view(index: int) -> UInt8:
+            seen = cv2.warpAffine(
+                store[index], matrix, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
+            )
+            return (seen[:, ::-1] if mirror else seen).astype(np.uint8, copy=False)
+
+        views = [view(clip[min(start + t, len(clip) - 1)]) for t in range(frames)]
+        empty = view(self._recordings[PLATE][0])[..., :3].astype(np.float32)
+        plates = np.empty((samples, height, width, 3), np.uint8)
+        for plate in plates:
+            plate[:] = take_picture(empty, drifted(camera, rng, self.options.drift), rng)
+        pictures = [take_picture(seen[..., :3].astype(np.float32), moment_camera, rng) for seen in views]
+        return Scene(np.stack(pictures), np.stack([seen[..., 3] for seen in views]), plates)
 
     def still(self, rng: np.random.Generator, size: tuple[int, int], frames: int) -> Scene:
         """Return a portrait before its own background, without any sample; a sequence pans over it."""
@@ -354,6 +404,15 @@ class SceneMaker:
             layers[t] = _motion_blur(layer, speed)
         layers[..., :3] = np.clip(layers[..., :3] * tone, 0, 255)
         return layers
+
+
+def _clips(store: PictureStore) -> dict[str, list[int]]:
+    """Return the places of every clip's frames in a store, in their order."""
+    clips: dict[str, list[int]] = {}
+    for index, entry in enumerate(store.entries):
+        if clip := clip_of(entry.name):
+            clips.setdefault(clip, []).append(index)
+    return clips
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@
 - `people-full` and `people-half` hold few people twice, and then next to each other: they are split in runs
   of
   consecutive numbers.
+- The webcam clips show four people in one office: a woman's clips are held out, the others train. The room is
+  the same in both.
 - `people-upper` shows a few hired models again and again and the archive does not say who is who, so all of
   it
   trains and none of it measures.
@@ -21,6 +23,9 @@ HELD_OUT_SHARE = 10  # per cent
 # Clips of one person each; the remaining clips train. 000 bearded man; 009, 015, 022 three women; 012, 013,
 # 017 one man in black; 021 man in grey; 029 woman with long curls.
 HELD_OUT_SIGNERS = frozenset({"000", "009", "012", "013", "015", "017", "021", "022", "029"})
+
+# The woman in orange; the other clips show three men.
+HELD_OUT_WEBCAM = frozenset({"book", "learn", "school", "walk"})
 
 PEOPLE_SOURCES = ("portraits-train", "people-half", "people-full", "people-upper", "signers")
 ROOM_SOURCES = ("rooms", "rooms-small")
@@ -43,7 +48,7 @@ def group_of(source: str, name: str) -> str:
         source: The archive's name without `.tar`.
         name: The picture's name in it, without suffix.
     """
-    if source == "signers":
+    if source in ("signers", "webcam"):
         return name.split("/", maxsplit=1)[0]
     if source == "rooms":
         return name.split("_", maxsplit=1)[0]
@@ -64,5 +69,7 @@ def split_of(source: str, name: str) -> Split:
     group = group_of(source, name)
     if source == "signers":
         return Split.HELD_OUT if group in HELD_OUT_SIGNERS else Split.TRAIN
+    if source == "webcam":
+        return Split.HELD_OUT if group in HELD_OUT_WEBCAM else Split.TRAIN
     held_out = zlib.crc32(f"{source}/{group}".encode()) % 100 < HELD_OUT_SHARE
     return Split.HELD_OUT if held_out else Split.TRAIN
