@@ -103,3 +103,18 @@ def test_light_is_measured_for_networks_too(make_model: MakeModel) -> None:
     np.testing.assert_allclose(engine.stream().process(dim).gain, 0.8, rtol=0.03)
     engine.set_samples([])
     assert engine.stream().process(dim).gain == (1.0, 1.0, 1.0)
+
+
+def test_light_of_networks_is_measured_now_and_then_and_at_once_with_new_samples(
+    make_model: MakeModel,
+) -> None:
+    engine = create_engine("tiny", models=[make_model().parent], provider="cpu")
+    engine.set_samples([photograph(draw_room(), 1)])
+    stream = engine.stream()
+    dim = photograph(np.float32(0.8) * draw_room(), 2)
+    first = stream.process(photograph(draw_room(), 3)).gain
+    gains = [stream.process(dim).gain for _ in range(stream.light_interval)]
+    assert gains[:-1] == [first] * (stream.light_interval - 1)
+    np.testing.assert_allclose(gains[-1], 0.8, rtol=0.03)
+    engine.set_samples([dim])
+    np.testing.assert_allclose(stream.process(dim).gain, 1, rtol=0.03)

@@ -63,7 +63,10 @@ class Stream(ABC):
     Attributes:
         smoothing: temporal smoothing of the matte, 0 (none) .. 1 (strongest).
         shift: pixels at 512 wide by which the matte's edge is moved, + outwards.
+        light_interval: every so many frames the light is measured.
     """
+
+    light_interval = 1
 
     def __init__(self, engine: "Engine") -> None:
         self.smoothing = 0.0
@@ -90,8 +93,9 @@ class Stream(ABC):
         bgr = _own_bgr(frame)
         self._follow(width=bgr.shape[1], height=bgr.shape[0])
         scene = self._scene
-        if scene:
+        if scene and self._frames % self.light_interval == 0:
             self._light = scene.tracker.update(bgr, self._background)
+        self._frames += 1
         matte = self._matte(bgr)
         self._background = 1 - matte.alpha
         alpha = self._smoother.smooth(matte.alpha, bgr, self.smoothing)
@@ -105,6 +109,7 @@ class Stream(ABC):
         """Forget the past: the next frame is the first."""
         self._smoother = TemporalSmoother()
         self._background = None
+        self._frames = 0  # since the start, or since the scene was taken up
         if self._scene:
             self._scene.tracker.reset()
 
@@ -118,6 +123,7 @@ class Stream(ABC):
         if (width, height) != self._size or samples is not self._samples:
             self._samples = None  # so that a failure is met again with the next frame
             self._scene = Scene(samples.plate(width, height)) if len(samples) else None
+            self._frames = 0
             self._prepare(samples, width, height)
             self._size, self._samples = (width, height), samples
 
