@@ -71,7 +71,7 @@ def cleanplate_graphs(net: CleanPlateNet) -> Graphs:
     """Return the graphs of our network."""
     samples = SampleGraph(net.eval())
     with torch.no_grad():
-        found = samples(torch.zeros(1, 3, MULTIPLE, MULTIPLE))
+        found = SampleFeatures(*samples(torch.zeros(1, 3, MULTIPLE, MULTIPLE)))
     features: dict[str, Shape] = {
         name: (
             f"H/{MULTIPLE // feature.shape[0]}",
@@ -81,7 +81,8 @@ def cleanplate_graphs(net: CleanPlateNet) -> Graphs:
         )
         for name, feature in zip(SampleFeatures._fields[:3], found, strict=False)
     }
-    features[SampleFeatures._fields[3]] = ("N", *found[3].shape[1:])
+    features["bgr_2"] = ("N", *found.bgr_2.shape[1:3], "H/2", "W/2")
+    features["bgr_global"] = ("N", *found.bgr_global.shape[1:])
     states = tuple(
         State(f"r{number}i", f"r{number}o", (1, memory.channels, f"H/{stride}", f"W/{stride}"))
         for number, memory, stride in zip((1, 2), net.memories(), (16, 8), strict=True)
@@ -102,13 +103,14 @@ class FrameGraph(nn.Module):
         bgr_4: Tensor,
         bgr_8: Tensor,
         bgr_16: Tensor,
+        bgr_2: Tensor,
         bgr_global: Tensor,
         bgr_count: Tensor,
         r1i: Tensor,
         r2i: Tensor,
     ) -> tuple[Tensor, ...]:
         """Return alpha [1, 1, H, W], 0..1, and the next states."""
-        samples = SampleFeatures(bgr_4, bgr_8, bgr_16, bgr_global)
+        samples = SampleFeatures(bgr_4, bgr_8, bgr_16, bgr_2, bgr_global)
         prediction = self.net(src, samples, bgr_count, (r1i, r2i))
         return torch.sigmoid(prediction.pha_logit), *prediction.states
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from cleanplate.nets.decoder import Decoder, Remember
+from cleanplate.nets.differences import PixelDifference
 from cleanplate.nets.matching import LocalMatching
 from cleanplate.nets.memory import ConvGRU
 from cleanplate.nets.mobilenet import MobileNetV2, Pyramid
@@ -22,12 +23,14 @@ class SampleFeatures(NamedTuple):
         bgr_4: [H / 4, W / 16, S, D, K], keys in the windows around every block of four places in a row.
         bgr_8: [H / 8, W / 16, S, D, K], likewise of blocks of two places.
         bgr_16: [H / 16, W / 16, S, D, K], likewise of single places.
+        bgr_2: [S, D, 3, H / 2, W / 2], colours in a window around every place.
         bgr_global: [S, G], the globally pooled features of paper 003.
     """
 
     bgr_4: Tensor
     bgr_8: Tensor
     bgr_16: Tensor
+    bgr_2: Tensor
     bgr_global: Tensor
 
 
@@ -50,8 +53,9 @@ class CleanPlateNet(nn.Module):
 
     One MobileNetV2 encodes frame and samples. Paper 003's global path (pooled sample features, broadcast and
     concatenated) is kept at 1/32; beside it every place of the frame is matched with a window of every sample
-    at 1/4, 1/8 and 1/16 (`LocalMatching`). How many samples there are is told to the network; without samples
-    it is an ordinary portrait network. Recurrent memories sit at 1/16 and 1/8.
+    at 1/4, 1/8 and 1/16 (`LocalMatching`), and its pixels with those around it at 1/2 (`PixelDifference`).
+    How many samples there are is told to the network; without samples it is an ordinary portrait network.
+    Recurrent memories sit at 1/16 and 1/8.
 
     Attributes:
         local: Whether samples are matched locally.
@@ -79,15 +83,18 @@ class CleanPlateNet(nn.Module):
             LocalMatching(channels_in, keys, radius, MULTIPLE // stride)
             for channels_in, radius, stride in zip((e4, e8, e16), radii, (4, 8, 16), strict=True)
         )
+        self.difference = PixelDifference()
         self.describe = nn.Linear(e16, channels_global)
         # +2: whether there is a sample, and how many.
-        self.decoder = Decoder(self.encoder.channels, (keys + 1,) * 3, channels_global + 2, channels)
+        self.decoder = Decoder(
+            self.encoder.channels, (keys + 1,) * 3, PixelDifference.channels, channels_global + 2, channels
+        )
 
     def encode_samples(self, bgr: Tensor) -> SampleFeatures:
         """Encode background samples [S, 3, H, W] (RGB, 0..1) of the frames' size."""
         *windows, description = self._sample_features(self.encoder(bgr))
         w4, w8, w16 = (window.movedim(0, 2) for window in windows)
-        return SampleFeatures(w4, w8, w16, description)
+        return SampleFeatures(w4, w8, w16, self.difference.candidates(bgr), description)
 
     def forward(
         self,
@@ -138,6 +145,7 @@ class CleanPlateNet(nn.Module):
         of_frames = self.encoder(pictures)
         with torch.no_grad():
             of_samples = self.encoder(bgr[is_real].contiguous(memory_format=torch.channels_last))
+            colours = self.difference.candidates(bgr[is_real])
         encoded = self._sample_features(of_samples)
 
         def spread(feature: Tensor) -> Tensor:
@@ -148,7 +156,7 @@ class CleanPlateNet(nn.Module):
 
         *windows, description = (spread(feature) for feature in encoded)
         w4, w8, w16 = (window.movedim(1, 3) for window in windows)
-        samples = SampleFeatures(w4, w8, w16, description)
+        samples = SampleFeatures(w4, w8, w16, spread(colours), description)
         present = is_real.to(src.dtype).repeat_interleave(frames, 0)
 
         def step(_: int, memory: ConvGRU, x: Tensor) -> Tensor:
@@ -172,15 +180,16 @@ class CleanPlateNet(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         scales = zip(self._matchings(), (features.f4, features.f8, features.f16), samples[:3], strict=True)
         matches = [match(feature, candidates, present) for match, feature, candidates in scales]
+        differences = self.difference(src, samples.bgr_2, matches[1][:, :1], present)
         if not self.local:
-            matches = [match * 0 for match in matches]
+            matches, differences = [match * 0 for match in matches], differences * 0
         count = present.sum(1, keepdim=True)
         mean = (samples.bgr_global * present[..., None]).sum(1) / count.clamp(min=1)
         if not self.pooled:
             mean = mean * 0
         told = torch.cat([mean, count.clamp(max=1), torch.log1p(count)], 1)
         told = told.expand(src.shape[0], -1)
-        return self.decoder(src, features, matches, told[..., None, None], step)  # type: ignore[no-any-return]
+        return self.decoder(src, features, matches, differences, told[..., None, None], step)  # type: ignore[no-any-return]
 
     def memories(self) -> list[ConvGRU]:
         """Return the temporal memories, at 1/16 and 1/8."""

@@ -69,26 +69,32 @@ class DecoderStage(nn.Module):
 
 
 class DetailHead(nn.Module):
-    """The last two octaves: joins the frame's own pixels at half size, predicts four alphas per place.
+    """The last two octaves: joins the frame's pixels and their differences at half size.
 
-    Working at half size with four alphas per place keeps the cost of a full-size convolution away.
+    Working at half size and predicting four alphas per place keeps the cost of a full-size convolution away.
     """
 
-    def __init__(self, channels_below: int, channels_skip: int, channels: int) -> None:
+    def __init__(
+        self, channels_below: int, channels_skip: int, channels_differences: int, channels: int
+    ) -> None:
         super().__init__()
         self.pixels = nn.Conv2d(3, channels, 4, stride=2, padding=1, bias=False)
+        self.differences = nn.Conv2d(channels_differences, channels, 3, padding=1, bias=False)
+        nn.init.zeros_(self.differences.weight)  # training starts without them
         self.stage = DecoderStage(channels_below, channels_skip, channels, channels)
         self.alpha = nn.Conv2d(channels, 4, 3, padding=1)
 
-    def forward(self, below: Tensor, skip: Tensor, src: Tensor) -> Tensor:
+    def forward(self, below: Tensor, skip: Tensor, src: Tensor, differences: Tensor) -> Tensor:
         """Return alpha's logit [N, 1, H, W].
 
         Args:
             below: [N, C, H / 4, W / 4].
             skip: The encoder's features [N, E, H / 2, W / 2].
             src: The frame [N, 3, H, W].
+            differences: To the samples' pixels, [N, D, H / 2, W / 2].
         """
-        logit: Tensor = F.pixel_shuffle(self.alpha(self.stage(below, skip, self.pixels(src))), 2)
+        pixels = self.pixels(src) + self.differences(differences)
+        logit: Tensor = F.pixel_shuffle(self.alpha(self.stage(below, skip, pixels)), 2)
         return logit
 
 
@@ -103,6 +109,7 @@ class Decoder(nn.Module):
         self,
         channels_encoder: Sequence[int],
         channels_match: Sequence[int],
+        channels_differences: int,
         channels_global: int,
         channels: Sequence[int],
     ) -> None:
@@ -111,6 +118,7 @@ class Decoder(nn.Module):
         Args:
             channels_encoder: Of the encoder's features at 1/2, 1/4, 1/8, 1/16, 1/32.
             channels_match: Of the matching at 1/4, 1/8, 1/16.
+            channels_differences: Of the differences of pixels at 1/2.
             channels_global: Of the global description of the samples, broadcast at 1/32.
             channels: Of the decoder at 1/2, 1/4, 1/8, 1/16, 1/32.
         """
@@ -124,13 +132,14 @@ class Decoder(nn.Module):
         self.stage4 = DecoderStage(d8, e4, m4, d4)
         self.memories = nn.ModuleList([ConvGRU(d16), ConvGRU(d8)])
         self.coarse = nn.Conv2d(d8, 1, 1)
-        self.detail = DetailHead(d4, e2, d2)
+        self.detail = DetailHead(d4, e2, channels_differences, d2)
 
     def forward(
         self,
         src: Tensor,
         features: Sequence[Tensor],
         matches: Sequence[Tensor],
+        differences: Tensor,
         description: Tensor,
         remember: Remember,
     ) -> tuple[Tensor, Tensor]:
@@ -140,6 +149,7 @@ class Decoder(nn.Module):
             src: [N, 3, H, W], RGB, 0..1.
             features: Of the encoder at 1/2 to 1/32.
             matches: At 1/4, 1/8, 1/16.
+            differences: To the samples' pixels, at 1/2.
             description: [N, G, 1, 1], the samples' global features.
             remember: Steps a memory.
 
@@ -157,4 +167,4 @@ class Decoder(nn.Module):
         x = remember(1, gru8, self.stage8(x, f8, m8))
         coarse = self.coarse(x)
         x = self.stage4(x, f4, m4)
-        return self.detail(x, f2, src), coarse
+        return self.detail(x, f2, src, differences), coarse

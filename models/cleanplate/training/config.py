@@ -8,6 +8,7 @@ ConfigError
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,6 +43,7 @@ class Config:
             norms use
             their running statistics.
         start_from: A checkpoint whose weights start this run, or "" for none.
+        new_parts: What that checkpoint does not have yet, as `net.decoder.detail.differences.weight`.
         imagenet: Whether our network's encoder starts from ImageNet, if no checkpoint is named.
         validate_every: Steps between validations and checkpoints.
         bf16_on_cpu: Compute in bf16 on a CPU, too, as on a GPU: wide convolutions gain, with AVX-512 BF16 or
@@ -61,6 +63,7 @@ class Config:
     encoder_factor: float = 0.5
     frozen_blocks: int = 0
     start_from: str = ""
+    new_parts: Sequence[str] = ()
     imagenet: bool = True
     validate_every: int = 1000
     bf16_on_cpu: bool = False

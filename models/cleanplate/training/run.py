@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning as pl
@@ -67,7 +68,7 @@ def make_module(config: Config, pretrained: Path) -> MattingModule:
         raise ConfigError(f"kind is {config.kind!r}: choose cleanplate or background-cut")
     module = CleanPlateModule(config)
     if config.start_from:
-        module.load_state_dict(torch.load(start, map_location="cpu", weights_only=False)["state_dict"])
+        _take_weights(module, start, config.new_parts)
         return module
     if not config.imagenet:
         return module
@@ -76,6 +77,18 @@ def make_module(config: Config, pretrained: Path) -> MattingModule:
     with np.load(pretrained) as arrays:
         module.start_encoder({name: arrays[name] for name in arrays.files})
     return module
+
+
+def _take_weights(module: MattingModule, start: Path, new_parts: Sequence[str]) -> None:
+    """Load a checkpoint's weights: all but the parts that are named as new, and nothing else."""
+    found = module.load_state_dict(
+        torch.load(start, map_location="cpu", weights_only=False)["state_dict"], strict=False
+    )
+    if found.unexpected_keys or set(found.missing_keys) != set(new_parts):
+        raise ConfigError(
+            f"{start} does not fit this network: it has {found.unexpected_keys or 'nothing'} too much and "
+            f"lacks {found.missing_keys or 'nothing'}; name in new_parts what shall start untrained"
+        )
 
 
 def load_module(config: Config, checkpoint: Path) -> MattingModule:

@@ -1,0 +1,83 @@
+"""The frame's own pixels against those of the samples, for the matte's edge.
+
+`LocalMatching` knows what is background, at a quarter of the size and coarser. Where the edge runs is told
+best by the pixels themselves (Sengupta et al. 2020 and Lin et al. 2021 give their networks the plate for
+this), but only at the same exposure, and only where the plate is in register within a pixel or two. So the
+plate is brought to the frame's exposure, by places that matching takes for background, and compared in a
+small window.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+RADIUS = 1  # places of the window, at half size
+SATURATION = 0.125  # a difference of colour that is surely none of noise, of 1
+SURE_MATCH = 0.7  # cosine from which a place counts for the exposure
+CENTRE = 2 * RADIUS * (RADIUS + 1)  # of the window's D places
+
+
+class PixelDifference(nn.Module):
+    """Least difference of colour between each place of the frame and a window of every sample, at half size.
+
+    Shapes: N frames, S samples, D = (2 RADIUS + 1)^2 places of the window. Nothing is learned here.
+
+    Attributes:
+        channels: Of the output of `forward`: red, green, blue each on its own, and their mean.
+    """
+
+    channels = 4
+
+    def candidates(self, bgr: Tensor) -> Tensor:
+        """Return the colours around every place of samples [M, 3, H, W]: [M, D, 3, H / 2, W / 2]."""
+        half = F.avg_pool2d(bgr, 2)
+        height, width = half.shape[-2:]
+        padded = F.pad(half, (RADIUS,) * 4, mode="replicate")
+        side = 2 * RADIUS + 1
+        return torch.stack(
+            [padded[..., y : y + height, x : x + width] for y in range(side) for x in range(side)], dim=1
+        )
+
+    def forward(self, src: Tensor, candidates: Tensor, cosine: Tensor, present: Tensor) -> Tensor:
+        """Compare frames with their samples.
+
+        Args:
+            src: The frames [N, 3, H, W], RGB, 0..1.
+            candidates: [N, S, D, 3, H / 2, W / 2], as `candidates` gives them.
+            cosine: [N, 1, H / 8, W / 8], one plus the best match in any sample.
+            present: [N, S], 1 where there is a sample, 0 where the tensor is only padded.
+
+        Returns:
+            [N, 4, H / 2, W / 2], 0 alike to 1 at least `SATURATION` apart; all 0 without samples.
+        """
+        half = F.avg_pool2d(src, 2)
+        # In place of a sample that is not there, a colour that nothing is near to.
+        absent = (1 - present)[:, :, None, None, None, None]
+        exposed = candidates * self._gain(half, candidates[:, :, CENTRE], cosine)[:, :, None] + 2 * absent
+        apart = (half[:, None, None] - exposed).abs()
+        each = apart.flatten(1, 2).amin(1)
+        mean = apart.mean(3, keepdim=True).flatten(1, 2).amin(1)
+        is_known = present.amax(1)[:, None, None, None]
+        return (torch.cat([each, mean], 1) / SATURATION).clamp(max=1) * is_known
+
+    def _gain(self, half: Tensor, plates: Tensor, cosine: Tensor) -> Tensor:
+        """Return the factors [N, S, 3, 1, 1] that bring plates to the frames' exposure.
+
+        They are the quotient of the mean colours where matching found the frame in a sample. One place that
+        is white in both is added, so that without any such place the factors are 1.
+
+        Args:
+            half: The frames [N, 3, H / 2, W / 2].
+            plates: [N, S, 3, H / 2, W / 2].
+            cosine: [N, 1, H / 8, W / 8], one plus the best match.
+        """
+        weight = ((cosine.detach() - 1 - SURE_MATCH).clamp(min=0) / (1 - SURE_MATCH)).square()
+        frames, samples = plates.shape[:2]
+        pooled = F.avg_pool2d(plates.flatten(0, 1), 4)
+        pooled = pooled.reshape(frames, samples, *pooled.shape[1:])
+        of_frame = (F.avg_pool2d(half, 4) * weight).sum((-2, -1), keepdim=True)
+        of_sample = (pooled * weight[:, None]).sum((-2, -1), keepdim=True)
+        gain: Tensor = (of_frame[:, None] + 1) / (of_sample + 1)
+        return gain
