@@ -24,6 +24,7 @@ REGISTERED_BYTES = 400
 
 C_NAMES: dict[type[ctypes.Structure], str] = {
     libobs.ObsSourceInfo: "obs_source_info",
+    libobs.ObsVideoInfo: "obs_video_info",
     libobs.Vec2: "vec2",
     libobs.Vec4: "vec4",
 }
@@ -150,8 +151,8 @@ def test_registered_prefix_is_that_of_all_versions(facts: Facts) -> None:
     assert int(facts["structure", "obs_source_info"][0]) >= REGISTERED_BYTES
 
 
-@pytest.mark.parametrize("structure", [libobs.Vec2, libobs.Vec4])
-def test_vectors_are_as_large(facts: Facts, structure: type[ctypes.Structure]) -> None:
+@pytest.mark.parametrize("structure", [libobs.ObsVideoInfo, libobs.Vec2, libobs.Vec4])
+def test_structures_are_as_large(facts: Facts, structure: type[ctypes.Structure]) -> None:
     assert ctypes.sizeof(structure) == int(facts["structure", C_NAMES[structure]][0])
 
 

@@ -296,10 +296,23 @@ def test_draws_the_source_as_libobs_does(make_filter: MakeFilter, flags: int, ho
     assert [draw.technique for draw in made.lib.draws if draw.technique in RAW] == [how]
 
 
-def test_brighter_than_sdr_is_tone_mapped(make_filter: MakeFilter) -> None:
-    made = make_filter(FakeSource(color_space=libobs.GS_CS_709_EXTENDED))
+@pytest.mark.parametrize(
+    ("source", "canvas", "mapped"),
+    [
+        (libobs.GS_CS_709_EXTENDED, libobs.VIDEO_CS_2100_PQ, True),
+        (libobs.GS_CS_709_SCRGB, libobs.VIDEO_CS_2100_HLG, True),
+        (libobs.GS_CS_709_EXTENDED, 0, False),  # libobs does it
+        (libobs.GS_CS_SRGB, libobs.VIDEO_CS_2100_PQ, False),
+        (libobs.GS_CS_SRGB_16F, libobs.VIDEO_CS_2100_PQ, False),  # more bits, but no brighter
+    ],
+)
+def test_what_is_brighter_than_sdr_is_tone_mapped_on_an_hdr_canvas(
+    make_filter: MakeFilter, source: int, canvas: int, mapped: bool
+) -> None:
+    made = make_filter(FakeSource(color_space=source))
+    made.lib.canvas_color_space = canvas
     made.frame()
-    assert "ToneMap" in [draw.technique for draw in made.lib.draws]
+    assert ("ToneMap" in [draw.technique for draw in made.lib.draws]) == mapped
 
 
 def test_capture_keeps_samples_and_shows_the_countdown(make_filter: MakeFilter) -> None:

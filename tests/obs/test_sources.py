@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import cv2
+import numpy as np
+import pytest
 from filtered_camera import (
     CAMERA,
     COLOR_BGR,
@@ -10,6 +12,7 @@ from filtered_camera import (
     FILTER_KIND,
     SETTINGS,
     add_filtered_camera,
+    capture_room,
     capture_then_enter,
     is_flat,
     scripts,
@@ -17,10 +20,34 @@ from filtered_camera import (
     wait_for_figure,
 )
 from fixture_types import CloseCleanly, StartObs
+from hdr import write_pq_clip
+from numpy.typing import NDArray
+from obsws_python.error import OBSSDKRequestError
+from truth import certain_background, certain_figure, psnr
 
-from cleanplate.studio.config import SCENE
-from cleanplate.studio.scene import Clip, raw_frames, room
+from cleanplate.studio.config import CANVAS_HEIGHT, CANVAS_WIDTH, HDR, SCENE, SDR, Script, Video
+from cleanplate.studio.scene import Clip, Image, raw_frames, read_frames, room, shows_marker, write_clip
+from cleanplate.studio.session import ObsSession
 from cleanplate.studio.waiting import wait_for
+
+GROUP_DRIVER = Path(__file__).parent / "scripts" / "group_driver.py"
+GROUP = "group"  # the name that the driver gives it
+
+# dB in the figure, against what OBS shows without the filter; beside it, against the replacement colour.
+FIGURE_DB = 35.0
+BACKGROUND_DB = 35.0
+
+TRANSFORMS: dict[str, dict[str, float]] = {
+    "turned right": {"rotation": 90, "scaleX": 0.5, "scaleY": 0.5, "positionX": 300, "positionY": 20},
+    "turned askew": {"rotation": -20, "scaleX": 0.7, "scaleY": 0.7, "positionX": 30, "positionY": 180},
+    "cropped": {"cropLeft": 200, "cropTop": 60, "cropRight": 80, "positionX": 50, "positionY": 30},
+    "stretched": {"scaleX": 0.8, "scaleY": 0.4, "positionX": 10, "positionY": 100},
+    "mirrored": {"scaleX": -1, "positionX": 640},
+}
+AS_IT_IS: dict[str, float] = {
+    "rotation": 0, "scaleX": 1, "scaleY": 1, "positionX": 0, "positionY": 0,
+    "cropLeft": 0, "cropTop": 0, "cropRight": 0, "cropBottom": 0,
+}  # fmt: skip
 
 
 def test_two_cameras(
@@ -91,3 +118,205 @@ def test_pictures_scenes_and_sources_without_a_picture(
     client.open_input_filters_dialog("still")
     wait_for(lambda: [title for title in obs.windows() if "still" in title], "the filter's dialog")
     close_cleanly(obs)
+
+
+def test_camera_in_a_group(
+    start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip, person: Clip
+) -> None:
+    obs = start_obs(scripts=[*scripts(), Script(GROUP_DRIVER, {"scene": SCENE})])
+    add_filtered_camera(obs, empty_room)
+    capture_then_enter(obs, person)
+    with obs.recording() as recording:
+        obs.press_and_wait("group_driver.group", "[group driver] grouped 1")
+        wait_for(lambda: GROUP in obs.client.get_group_list().groups, "the group")
+        wait_for_figure(obs)
+        obs.wait_until_recorded(obs.recorded_seconds() + 1)
+        group = obs.client.get_scene_item_id(SCENE, GROUP).scene_item_id
+        for shown in (False, True):
+            obs.client.set_scene_item_enabled(SCENE, group, shown)
+            obs.wait_until_recorded(obs.recorded_seconds() + 0.5)
+        wait_for_figure(obs)
+    assert raw_frames(recording.path) == []
+    close_cleanly(obs)
+
+    again = start_obs()
+    wait_for_figure(again)
+    assert again.client.get_group_list().groups == [GROUP]
+    # And the filter on a group, which is a source as others are.
+    again.client.remove_source_filter(CAMERA, FILTER)
+    again.client.create_source_filter(GROUP, FILTER, FILTER_KIND, SETTINGS)
+    wait_for(lambda: is_flat(again.screenshot(SCENE), COLOR_BGR), "the cover of a group")
+    again.show_clip(CAMERA, empty_room.path)
+    capture_then_enter(again, person)
+    assert raw_frames(again.record(1)) == []
+    close_cleanly(again)
+
+
+def test_item_turned_cropped_and_stretched(
+    start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip, standing_person: Clip
+) -> None:
+    obs = start_obs(scripts=scripts())
+    add_filtered_camera(obs, empty_room, shift=0.0)
+    capture_then_enter(obs, standing_person)
+
+    obs.client.set_source_filter_enabled(CAMERA, FILTER, False)
+    stock = {name: _transformed(obs, transform) for name, transform in TRANSFORMS.items()}
+    assert shows_marker(np.rot90(stock["turned right"]), 0.5)
+    obs.client.set_source_filter_enabled(CAMERA, FILTER, True)
+    wait_for(lambda: shows_figure(obs.screenshot(CAMERA)), "the figure")
+
+    with obs.recording() as recording:
+        for name, transform in TRANSFORMS.items():
+            picture = _transformed(obs, transform)
+            figure, background, outside = _regions(standing_person.mattes[0], transform)
+            assert psnr(picture, stock[name], figure) > FIGURE_DB, name
+            assert psnr(picture, np.full_like(picture, COLOR_BGR), background) > BACKGROUND_DB, name
+            assert not picture[outside].any(), name
+            obs.wait_until_recorded(obs.recorded_seconds() + 0.5)
+    for frame in read_frames(recording.path):
+        for upright in (frame, np.rot90(frame), frame[:, ::-1]):
+            assert not any(shows_marker(np.ascontiguousarray(upright), scale) for scale in (0.5, 1.0))
+    close_cleanly(obs)
+
+
+def _transformed(obs: ObsSession, transform: dict[str, float]) -> Image:
+    """The programme with the camera's item so transformed, uint8 H x W x 3, BGR."""
+    item = obs.client.get_scene_item_id(SCENE, CAMERA).scene_item_id
+    wanted = {**AS_IT_IS, **transform}
+    obs.client.set_scene_item_transform(SCENE, item, wanted)
+
+    def is_so() -> bool:
+        found = obs.client.get_scene_item_transform(SCENE, item).scene_item_transform
+        return all(abs(found[key] - value) < 1e-3 for key, value in wanted.items())
+
+    wait_for(is_so, "the transform")
+    return obs.screenshot(SCENE)[..., :3]
+
+
+def _regions(
+    matte: NDArray[np.float32], transform: dict[str, float]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where the programme shows the figure for certain, its background, and nothing of the camera."""
+    wanted = {**AS_IT_IS, **transform}
+    left, top, right, bottom = (int(wanted[f"crop{side}"]) for side in ("Left", "Top", "Right", "Bottom"))
+    cut = matte[top : matte.shape[0] - bottom, left : matte.shape[1] - right]
+    angle = np.deg2rad(wanted["rotation"])
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = turn @ np.diag([wanted["scaleX"], wanted["scaleY"]])
+    matrix = np.hstack([linear, [[wanted["positionX"]], [wanted["positionY"]]]])
+
+    def place(plane: NDArray[np.float32], beyond: float) -> NDArray[np.float32]:
+        placed = cv2.warpAffine(plane, matrix, (CANVAS_WIDTH, CANVAS_HEIGHT), borderValue=beyond)
+        return np.asarray(placed, np.float32)
+
+    covered = place(np.ones_like(cut), 0)
+    figure = certain_figure(place(cut, 0))
+    background = certain_background(place(cut, 1)) & certain_figure(covered)
+    return figure, background, certain_background(covered)
+
+
+def test_camera_is_turned_upright_while_recording(
+    start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip, person: Clip, tmp_path: Path
+) -> None:
+    """As a phone does: other samples are needed, and until they are there nothing of the room may show."""
+    upright_empty = _turned(empty_room, tmp_path / "empty.avi")
+    upright_person = _turned(person, tmp_path / "person.avi")
+    obs = start_obs(scripts=scripts())
+    add_filtered_camera(obs, empty_room)
+    capture_then_enter(obs, person)
+    with obs.recording() as recording:
+        obs.show_clip(CAMERA, upright_person)
+        wait_for(lambda: obs.wait_for_size(CAMERA) == (360, 640), "the upright picture")
+        _wait_for_cover(obs)
+        obs.wait_until_recorded(obs.recorded_seconds() + 1)
+        assert is_flat(obs.screenshot(CAMERA), COLOR_BGR)
+
+        obs.show_clip(CAMERA, upright_empty)
+        obs.wait_until_recorded(obs.recorded_seconds() + 1)
+        capture_room(obs)
+        obs.show_clip(CAMERA, upright_person)
+        wait_for(lambda: _shows_upright_figure(obs), "the upright figure")
+        obs.wait_until_recorded(obs.recorded_seconds() + 1)
+
+        obs.show_clip(CAMERA, person.path)
+        wait_for(lambda: obs.wait_for_size(CAMERA) == (640, 360), "the wide picture")
+        _wait_for_cover(obs)
+        obs.wait_until_recorded(obs.recorded_seconds() + 1)
+    assert raw_frames(recording.path) == []
+    for frame in read_frames(recording.path):
+        assert not shows_marker(_turned_back(frame))
+    close_cleanly(obs)
+
+
+def _turned(clip: Clip, path: Path) -> Path:
+    write_clip(path, [np.ascontiguousarray(np.rot90(frame)) for frame in clip.frames])
+    return path
+
+
+def _turned_back(picture: Image) -> Image:
+    return np.ascontiguousarray(np.rot90(picture, -1))
+
+
+def _shows_upright_figure(obs: ObsSession) -> bool:
+    picture = _camera_picture(obs)
+    return picture is not None and shows_figure(_turned_back(picture))
+
+
+def _wait_for_cover(obs: ObsSession) -> None:
+    wait_for(lambda: is_flat(obs.screenshot(CAMERA), COLOR_BGR), "the cover")
+
+
+@pytest.mark.parametrize("canvas", [SDR, HDR], ids=["SDR canvas", "HDR canvas"])
+def test_hdr_camera(
+    start_obs: StartObs,
+    close_cleanly: CloseCleanly,
+    empty_room: Clip,
+    standing_person: Clip,
+    tmp_path: Path,
+    canvas: Video,
+) -> None:
+    """A camera that gives Rec. 2100 PQ: the figure looks as without the filter, as far as SDR can."""
+    clips = {}
+    for name, clip in (("empty", empty_room), ("person", standing_person)):
+        clips[name] = tmp_path / f"{name}.mkv"
+        write_pq_clip(clips[name], clip.frames)
+    obs = start_obs(scripts=scripts(), video=canvas)
+    obs.add_camera(CAMERA, clips["person"])
+    wait_for(lambda: shows_marker(obs.screenshot(SCENE)[..., :3]), "the camera")
+    stock = _recorded(obs)
+
+    obs.client.create_source_filter(CAMERA, FILTER, FILTER_KIND, {**SETTINGS, "shift": 0.0})
+    obs.show_clip(CAMERA, clips["empty"])
+    capture_room(obs)
+    obs.show_clip(CAMERA, clips["person"])
+    wait_for(lambda: _is_cut_out(obs, standing_person), "the figure on its new background")
+    filtered = _recorded(obs)
+    matte = standing_person.mattes[0]
+    assert psnr(filtered, stock, certain_figure(matte)) > FIGURE_DB
+    replaced = filtered[certain_background(matte)].astype(int)
+    assert np.ptp(replaced, axis=0).max() <= 4, "one colour"
+    assert shows_marker(stock)
+    assert not shows_marker(filtered)
+    close_cleanly(obs)
+
+
+def _recorded(obs: ObsSession) -> Image:
+    """The last frame of a short recording; of an HDR canvas the coded values, whatever they mean."""
+    return list(read_frames(obs.record(0.5)))[-1]
+
+
+def _is_cut_out(obs: ObsSession, clip: Clip) -> bool:
+    """By the camera's own picture, which is SDR whatever the canvas is."""
+    picture, matte = _camera_picture(obs), clip.mattes[0]
+    if picture is None:
+        return False
+    away = np.abs(picture[..., :3].astype(int) - COLOR_BGR).max(axis=2)
+    return bool(away[certain_background(matte)].max() <= 3 and np.median(away[certain_figure(matte)]) > 20)
+
+
+def _camera_picture(obs: ObsSession) -> Image | None:
+    """A screenshot of the camera; None between two clips, when there is nothing to make it of."""
+    try:
+        return obs.screenshot(CAMERA)
+    except OBSSDKRequestError:
+        return None

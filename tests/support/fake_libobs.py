@@ -60,6 +60,7 @@ class FakeLibObs:
     Attributes:
         draws: All drawings, oldest first.
         log: Lines of OBS' log.
+        canvas_color_space: ``VIDEO_CS_*`` of OBS' canvas.
         staged: Bytes that the next mapped surface holds; repeated as needed.
         fail: Names of functions that give null or False.
     """
@@ -69,6 +70,7 @@ class FakeLibObs:
         self.live: dict[int, str] = {}
         self.draws: list[Draw] = []
         self.log: list[str] = []
+        self.canvas_color_space = 3  # VIDEO_CS_SRGB
         self.staged = b"\x10\x20\x30\xff"
         self.stride_padding = 0
         self.fail: set[str] = set()
@@ -399,6 +401,10 @@ class FakeLibObs:
 
     def obs_source_get_base_height(self, source: int) -> int:
         return self.sources[source].height
+
+    def obs_get_video_info(self, info: Any) -> bool:
+        info._obj.colorspace = self.canvas_color_space
+        return "obs_get_video_info" not in self.fail
 
     def obs_source_get_color_space(self, source: int, _count: int, _preferred: Any) -> int:
         return self.sources[source].color_space

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 PROFILE = "test"
+SPARE_PROFILE = "spare"  # the same again
 COLLECTION = "test"
 SCENE = "Scene"
 
@@ -15,8 +16,8 @@ CANVAS_WIDTH = 640
 CANVAS_HEIGHT = 360
 FRAMES_PER_SECOND = 30
 
-# BGRA in, Ut Video in RGB out: lossless, cheap to encode, so that recorded pixels can be compared exactly.
-# Matroska keeps what was written when OBS is killed.
+# Matroska keeps what was written when OBS is killed. No sound: on a busy machine, its first packet sometimes
+# ends a recording with "Invalid argument".
 _PROFILE_INI = """\
 [General]
 Name={profile}
@@ -28,9 +29,9 @@ OutputCX={width}
 OutputCY={height}
 FPSType=1
 FPSInt={fps}
-ColorFormat=RGB
-ColorSpace=sRGB
-ColorRange=Full
+ColorFormat={video.pixels}
+ColorSpace={video.space}
+ColorRange={video.range}
 
 [Output]
 Mode=Advanced
@@ -43,11 +44,10 @@ FFFilePath={recordings}
 FFExtension=mkv
 FFFormat=matroska
 FFFormatMimeType=video/x-matroska
-FFVEncoder=utvideo
-FFAEncoder=pcm_s16le
+FFVEncoder={video.encoder}
 FFVGOPSize=1
 FFIgnoreCompat=true
-FFAudioMixes=1
+FFAudioMixes=0
 """
 
 # FirstRun=true means "it has been". OBS from 31 on takes this file over into others, but asks LastVersion
@@ -80,6 +80,22 @@ AlertsEnabled=false
 
 
 @dataclass(frozen=True)
+class Video:
+    """Pixels and colours of the canvas and of recordings, in the words of OBS' profile."""
+
+    pixels: str
+    space: str
+    range: str
+    encoder: str
+
+
+# BGRA in, Ut Video in RGB out: lossless, cheap to encode, so that recorded pixels can be compared exactly.
+SDR = Video("RGB", "sRGB", "Full", "utvideo")
+# Rec. 2100 PQ in 10 bits.
+HDR = Video("P010", "2100PQ", "Partial", "ffvhuff")
+
+
+@dataclass(frozen=True)
 class Script:
     """A script in the list of Tools > Scripts."""
 
@@ -87,20 +103,21 @@ class Script:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def write_config(home: Path, port: int, scripts: list[Script]) -> None:
+def write_config(home: Path, port: int, scripts: list[Script], video: Video = SDR) -> None:
     """Write the configuration, leaving an existing scene collection as OBS saved it.
 
     Args:
         home: the HOME that OBS will have.
         port: where obs-websocket is to listen, on the local host.
         scripts: what a new scene collection loads.
+        video: of the canvas and of recordings.
     """
     config = obs_folder(home)
     recordings = home / "recordings"
     websocket = config / "plugin_config" / "obs-websocket"
-    profile = config / "basic" / "profiles" / PROFILE
+    profiles = [config / "basic" / "profiles" / name for name in (PROFILE, SPARE_PROFILE)]
     scenes = config / "basic" / "scenes"
-    for folder in (recordings, websocket, profile, scenes):
+    for folder in (recordings, websocket, scenes, *profiles):
         folder.mkdir(parents=True, exist_ok=True)
 
     texts = {
@@ -109,11 +126,16 @@ def write_config(home: Path, port: int, scripts: list[Script]) -> None:
             {"alerts_enabled": False, "auth_required": False, "first_load": False, "server_enabled": True,
              "server_password": "", "server_port": port}
         ),
-        profile / "basic.ini": _PROFILE_INI.format(
-            profile=PROFILE, width=CANVAS_WIDTH, height=CANVAS_HEIGHT, fps=FRAMES_PER_SECOND,
-            recordings=recordings,
-        ),
     }  # fmt: skip
+    for profile in profiles:
+        texts[profile / "basic.ini"] = _PROFILE_INI.format(
+            profile=profile.name,
+            width=CANVAS_WIDTH,
+            height=CANVAS_HEIGHT,
+            fps=FRAMES_PER_SECOND,
+            recordings=recordings,
+            video=video,
+        )
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
     # OBS 31 and later refuse to start with both, and wrote this one from our global.ini in an earlier run.

@@ -35,10 +35,20 @@ import websocket
 from numpy.typing import NDArray
 from obsws_python.error import OBSSDKRequestError
 
-from cleanplate.studio.config import COLLECTION, PROFILE, SCENE, Script, write_config, write_install_record
+from cleanplate.studio.config import (
+    COLLECTION,
+    PROFILE,
+    SCENE,
+    SDR,
+    SPARE_PROFILE,
+    Script,
+    Video,
+    write_config,
+    write_install_record,
+)
 from cleanplate.studio.display import PresentDisplay, VirtualDisplay
 from cleanplate.studio.exit_report import ExitReport, parse_leaks, parse_profile
-from cleanplate.studio.waiting import wait_for
+from cleanplate.studio.waiting import POLL_SECONDS, wait_for
 
 OBS_ROOT_VARIABLE = "CLEANPLATE_TEST_OBS_ROOT"
 # Every process of a session inherits it, so that orphans are found whatever they are.
@@ -53,6 +63,7 @@ START_ATTEMPTS = 6
 START_ATTEMPT_SECONDS = 10.0
 
 _RECORDING_ENDED = "==== Recording Stop ===="
+_NO_RECORDING = ("Failed to start recording", "Recording error")
 _MAIN_WINDOW = re.compile(r"^OBS (Studio )?\d")
 
 Image = NDArray[np.uint8]
@@ -91,6 +102,7 @@ class ObsSession:
         arguments: more command-line arguments for OBS.
         models: folders with networks for the filter.
         display: where OBS appears, a private screen if not given.
+        video: colours of the canvas and of recordings.
 
     Raises:
         TimeoutError: OBS did not answer; the message names the log.
@@ -104,6 +116,7 @@ class ObsSession:
         arguments: list[str] | None = None,
         models: Sequence[Path] = (),
         display: PresentDisplay | None = None,
+        video: Video = SDR,
     ) -> None:
         self.home = folder / "home"
         self.log_path = folder / f"obs-{time.time_ns()}.log"
@@ -112,6 +125,7 @@ class ObsSession:
         self._more_environment = environment or {}
         self._arguments = arguments or []
         self._models = models
+        self._video = video
         self._token = uuid.uuid4().hex
         self._display = display or VirtualDisplay(folder / "display.log")
         self._process: subprocess.Popen[bytes]
@@ -120,7 +134,7 @@ class ObsSession:
 
     def __enter__(self) -> "ObsSession":
         port = _free_port()
-        write_config(self.home, port, self._scripts)
+        write_config(self.home, port, self._scripts, self._video)
         write_install_record(self.home, self._models)
         self._display.__enter__()
         try:
@@ -278,9 +292,30 @@ class ObsSession:
             if not self.client.get_record_status().output_active:
                 self.client.start_record()
             with suppress(TimeoutError):
-                wait_for(self.recorded_seconds, "the recording to start", START_ATTEMPT_SECONDS)
-                return
+                wait_for(
+                    lambda: self.recorded_seconds() or self._complaints(), "a start", START_ATTEMPT_SECONDS
+                )
+                if not self._complaints():
+                    return
+                self._renew_output()
         raise TimeoutError(f"OBS does not start to record; see {self.log_path}")
+
+    def _complaints(self) -> list[str]:
+        """OBS' dialogs that say that there is no recording."""
+        return [window for window, title in self._display.windows().items() if title in _NO_RECORDING]
+
+    def _renew_output(self) -> None:
+        """Make OBS able to record again.
+
+        When the thread that opens the file is quicker than the one that has started it, the output believes
+        for ever that it is about to start (`ffmpeg_output_start`, in OBS 28 to 32), and each recording
+        "failed to start". A change of profile makes the output anew.
+        """
+        while windows := self._complaints():
+            self._display.close_window(windows[-1])  # the others wait for it
+            time.sleep(POLL_SECONDS)
+        present = self.client.get_profile_list().current_profile_name
+        self.client.set_current_profile(SPARE_PROFILE if present == PROFILE else PROFILE)
 
     def record(self, seconds: float) -> Path:
         """Record for a while, counted in the recording's own time."""
@@ -309,6 +344,7 @@ class ObsSession:
         wait_for(lambda: self.log().count(_RECORDING_ENDED) > ended, "the recording to end")
         # Even then its last bytes, without which it cannot be read, may be missing.
         wait_for(lambda: not self._has_open(path), "the recording to be closed")
+        wait_for(lambda: not self.client.get_record_status().output_active, "the recording to be over")
         return path
 
     # Inside

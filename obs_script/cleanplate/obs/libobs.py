@@ -70,6 +70,10 @@ GS_CS_SRGB_16F = 1
 GS_CS_709_EXTENDED = 2
 GS_CS_709_SCRGB = 3
 
+# media-io/video-io.h
+VIDEO_CS_2100_PQ = 4
+VIDEO_CS_2100_HLG = 5
+
 # Callbacks that libobs calls. CFUNCTYPE takes the GIL on entry and releases it on return.
 GetName = ctypes.CFUNCTYPE(c_void_p, c_void_p)
 Create = ctypes.CFUNCTYPE(c_void_p, c_void_p, c_void_p)
@@ -144,6 +148,26 @@ class ObsSourceInfo(ctypes.Structure):
         ("unversioned_id", c_char_p),
         ("missing_files", c_void_p),
         ("video_get_color_space", c_void_p),
+    ]
+
+
+class ObsVideoInfo(ctypes.Structure):
+    """``struct obs_video_info``."""
+
+    _fields_ = [
+        ("graphics_module", c_char_p),
+        ("fps_num", c_uint32),
+        ("fps_den", c_uint32),
+        ("base_width", c_uint32),
+        ("base_height", c_uint32),
+        ("output_width", c_uint32),
+        ("output_height", c_uint32),
+        ("output_format", c_int),
+        ("adapter", c_uint32),
+        ("gpu_conversion", c_bool),
+        ("colorspace", c_int),
+        ("range", c_int),
+        ("scale_type", c_int),
     ]
 
 
@@ -233,6 +257,7 @@ FUNCTIONS: Tuple[Function, ...] = (
     Function("obs_filter_get_parent", c_void_p, [c_void_p]),
     Function("obs_filter_get_target", c_void_p, [c_void_p]),
     Function("obs_get_module", c_void_p, [c_char_p]),
+    Function("obs_get_video_info", c_bool, [POINTER(ObsVideoInfo)]),
     Function("obs_hotkey_register_source", c_size_t, [c_void_p, c_char_p, c_char_p, HotkeyPressed, c_void_p]),
     Function("obs_hotkey_unregister", None, [c_size_t]),
     Function("obs_leave_graphics", None, []),

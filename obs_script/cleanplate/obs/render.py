@@ -25,6 +25,10 @@ BLUR_SIGMA_TEXELS = 4.0  # the widest blur that the effect's 17 taps can draw; w
 REFERENCE_LINES = 1080  # settings in pixels mean pixels of a frame with so many lines
 
 
+# What a source is asked to be; libobs gives one that has none of them as the last.
+_SPACES = (c_int * 3)(libobs.GS_CS_SRGB, libobs.GS_CS_SRGB_16F, libobs.GS_CS_709_EXTENDED)
+
+
 class Backdrop:
     """Values of the effect's ``backdrop_kind``."""
 
@@ -114,14 +118,13 @@ class Renderer:
             for i in range(FRAMES_KEPT)
         ]
         self._newest = self._slots[0]
-        self._wide: Optional[Target] = None  # for sources brighter than SDR
+        self._wide: Optional[Target] = None  # for sources brighter than SDR on an HDR canvas
         self._blur_steps: List[Tuple[Target, Target]] = []
         self._blurred: Optional[Target] = None
         self._blurred_key: object = None
         self._cover_steps = [
             self._target(w, h) for w, h in halves(self.small_width, self.small_height, *COVER_SIZE)
         ]
-        self._space = c_int(libobs.GS_CS_SRGB)
 
     def destroy(self) -> None:
         """Free everything on the GPU."""
@@ -176,14 +179,18 @@ class Renderer:
         return slot.full.texture or 0
 
     def _draw_source(self, source: Source, full: Target) -> bool:
-        """Render the filter's target as libobs does it for its own filters, tone-mapped to SDR if need be."""
+        """Render the filter's target in SDR, looking as it would without the filter as far as SDR can.
+
+        On an SDR canvas libobs tone-maps whatever is brighter, with filters or without. On an HDR canvas it
+        would leave it as it is; there our own tone mapping keeps all but the highlights.
+        """
         lib = self._lib
-        space = lib.obs_source_get_color_space(source.target, 1, ctypes.byref(self._space))
-        if space == libobs.GS_CS_SRGB:
-            return self._draw_target(source, full, space)
+        space = lib.obs_source_get_color_space(source.target, len(_SPACES), _SPACES)
+        if space in (libobs.GS_CS_SRGB, libobs.GS_CS_SRGB_16F) or not _canvas_is_hdr(lib):
+            return self._draw_target(source, full, libobs.GS_CS_SRGB)
         if self._wide is None:
             self._wide = self._target(self.width, self.height, libobs.GS_RGBA16F)
-        if not self._draw_target(source, self._wide, space):
+        if not self._draw_target(source, self._wide, libobs.GS_CS_709_EXTENDED):
             return False
         self._effect.texture(b"image", self._wide.texture)
         full.paint(self._effect, b"ToneMap")
@@ -464,6 +471,14 @@ class Renderer:
             effect.number(b"sigma", sigma)
             into.paint(effect, b"Blur")
         return step
+
+
+def _canvas_is_hdr(lib: Any) -> bool:
+    info = libobs.ObsVideoInfo()
+    return bool(lib.obs_get_video_info(ctypes.byref(info))) and info.colorspace in (
+        libobs.VIDEO_CS_2100_PQ,
+        libobs.VIDEO_CS_2100_HLG,
+    )
 
 
 def halves(width: int, height: int, least_width: int, least_height: int) -> List[Tuple[int, int]]:
