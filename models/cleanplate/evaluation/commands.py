@@ -10,6 +10,7 @@ import typer
 from cleanplate.engine.errors import EngineError
 from cleanplate.evaluation.matters import EngineMatter, Matter, RivalMatter
 from cleanplate.evaluation.measure import Measured, measure, milliseconds_together
+from cleanplate.evaluation.record import record_quality
 from cleanplate.evaluation.report import contact_sheet, markdown_table, worst_scores, write_picture
 from cleanplate.evaluation.sets import Case, SetError, read_set, set_names
 
@@ -32,6 +33,7 @@ def evaluate(
         int, typer.Option(min=0, help="So many worst frames of the first model on a contact sheet.")
     ] = 0,
     sheet: Annotated[Path, typer.Option(help="Where the contact sheet goes.")] = Path("out/worst.png"),
+    record: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,
 ) -> None:
     """Print one Markdown table of every model and rival on every set, with 0, 1 and 3 background samples."""
     rivals: list[Matter] = [
@@ -44,6 +46,7 @@ def evaluate(
     try:
         ours: list[Matter] = [EngineMatter(name, [weights]) for name in models]
         for name in only or set_names(sets):
+            typer.echo(f"{name} ...", err=True)
             chosen = read_set(sets / name)[: limit or None]
             cases |= {case.name: case for case in chosen}
             rows += measure_all([*ours, *rivals], chosen)
@@ -51,6 +54,10 @@ def evaluate(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(markdown_table(rows, times([*ours, *rivals], cases)))
+    if record:
+        for model in models:
+            if (card := weights / f"{model}.json").is_file():  # `difference` has none
+                record_quality(card, rows)
     if worst:
         first = [row for row in rows if row.model == models[0]]
         write_picture(sheet, contact_sheet(ours[0], worst_scores(first, worst), cases))
