@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,4 +38,4 @@ def record_quality(card: Path, rows: Sequence[Measured]) -> None:
     ]
     part = card.with_suffix(".part")
     part.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, card)
+    part.replace(card)
