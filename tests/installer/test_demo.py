@@ -118,16 +118,19 @@ def copy_project(target: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_real_installation_works(tmp_path: Path) -> None:
-    """With the real pip and the real package index: takes a minute or two."""
+    """With the real pip, package index and OBS: takes a few minutes."""
     home, checkout = tmp_path / "ein Heim", tmp_path / "a checkout"
     home.mkdir()
     copy_project(checkout)
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "XDG_"))}
     variables["HOME"] = str(home)
+    variables.pop("DISPLAY", None)
 
     def run_installer(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(checkout / "installer" / "install.py"), *arguments]
-        return subprocess.run(command, check=False, capture_output=True, text=True, env=variables)
+        command = [sys.executable, "installer/install.py", *arguments]
+        return subprocess.run(
+            command, cwd=checkout, check=False, capture_output=True, text=True, env=variables
+        )
 
     result = run_installer("--provider", "cpu")
     assert result.returncode == 0, result.stdout + result.stderr
@@ -139,5 +142,11 @@ def test_the_real_installation_works(tmp_path: Path) -> None:
     assert (data / "obs_script" / "cleanplate" / "wire" / "protocol.py").is_file()
     again = run_installer("--provider", "cpu")
     assert again.stdout.count("up to date") == 2, again.stdout
+    if shutil.which("obs"):  # else it would install one
+        shown = run_installer("--demo")
+        assert shown.returncode == 0, shown.stdout + shown.stderr
+        for name in ("recording.mp4", "contact-sheet.png"):
+            assert str(checkout / "cleanplate-demo" / name) in shown.stdout
+            assert (checkout / "cleanplate-demo" / name).is_file()
     assert run_installer("--uninstall", "--purge").returncode == 0
     assert [path for path in home.rglob("*cleanplate*") if ".cache" not in path.parts] == []

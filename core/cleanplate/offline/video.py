@@ -297,7 +297,9 @@ class VideoSink:
             picture = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE).astype(
                 np.uint8, copy=False
             )
-        frame = VideoFrame.from_ndarray(picture, "bgra" if picture.shape[2] == 4 else "bgr24")
+        # Without a copy; the picture is not changed before `reformat` has made one of its own.
+        layout = "bgra" if picture.shape[2] == 4 else "bgr24"
+        frame = VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), layout)
         return frame.reformat(
             format=stream.pix_fmt,
             dst_colorspace=Colorspace.ITU709,
