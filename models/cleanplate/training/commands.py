@@ -76,13 +76,13 @@ def prune(
     from cleanplate.training.prune import PruningStep, prune_stepwise
 
     def report(step: PruningStep) -> None:
-        typer.echo(f"| {step.filters:.2f} | {step.iou:.4f} | {step.milliseconds:.1f} |")
+        typer.echo(f"| {step.filters:.2f} | {step.iou:.4f} | {step.milliseconds:.1f} | {step.time:.2f} |")
 
     if threads:
         torch.set_num_threads(threads)
     try:
         settings = load_config(config)
-        typer.echo("| filters | IoU, stills | ms |\n| --- | --- | --- |")
+        typer.echo("| filters | IoU, stills | ms | time |\n| --- | --- | --- | --- |")
         last = prune_stepwise(settings, start, output, cache, steps or step_count(), report)
     except (ConfigError, DataError) as error:
         typer.echo(f"error: {error}", err=True)

@@ -41,11 +41,13 @@ class PruningStep(NamedTuple):
         filters: All of the Light-ResNet's, as a share of those before the first step.
         iou: Mean IoU of the held-out stills after fine-tuning.
         milliseconds: Of the Light-ResNet for one picture of the first configured size.
+        time: The same as a share of the start's, both measured in turns, so that other load hits both alike.
     """
 
     filters: float
     iou: float
     milliseconds: float
+    time: float
 
 
 def prune_stepwise(
@@ -78,7 +80,7 @@ def prune_stepwise(
     if not start.is_file():
         raise ConfigError(f"{start} does not exist: train the segmentation first, or name its checkpoint")
     module = load_background_cut(config, start)
-    whole = count_filters(module.net.segment.frame_path)
+    whole = module.net.segment.frame_path
     stills = held_out_stills(cache, config.batches.sizes[0])
     done = read_steps(folder / TABLE)
     for step in done:
@@ -133,28 +135,29 @@ def count_filters(net: LightResNet) -> int:
     return sum(module.out_channels for module in net.modules() if isinstance(module, torch.nn.Conv2d))
 
 
-def milliseconds(net: LightResNet, width: int, height: int) -> float:
-    """Return the shortest time for one picture: other load on the machine only adds to it."""
+def milliseconds_in_turns(nets: Sequence[LightResNet], width: int, height: int) -> list[float]:
+    """Return each network's shortest time for one picture, all taking turns."""
     picture = torch.rand(1, 3, height, width)
-    taken = []
+    taken: list[list[float]] = [[] for _ in nets]
     with torch.no_grad():
         for _ in range(TIMED_RUNS):
-            begin = time.perf_counter()
-            net(picture)
-            taken.append(time.perf_counter() - begin)
-    return 1000 * min(taken)
+            for net, times in zip(nets, taken, strict=True):
+                begin = time.perf_counter()
+                net(picture)
+                times.append(time.perf_counter() - begin)
+    return [1000 * min(times) for times in taken]
 
 
-def _measure(module: BackgroundCutModule, stills: Sequence[Batch], whole: int) -> PruningStep:
+def _measure(module: BackgroundCutModule, stills: Sequence[Batch], whole: LightResNet) -> PruningStep:
     module.eval()
     with torch.no_grad():
         for batch in stills:
             module.validation_step(batch, 0)
     path = module.net.segment.frame_path
-    height, width = stills[0].src.shape[-2:]
-    return PruningStep(
-        count_filters(path) / whole, module.take_iou(0), milliseconds(path, int(width), int(height))
-    )
+    height, width = (int(side) for side in stills[0].src.shape[-2:])
+    of_start, of_step = milliseconds_in_turns([whole.eval(), path], width, height)
+    share = count_filters(path) / count_filters(whole)
+    return PruningStep(share, module.take_iou(0), of_step, of_step / of_start)
 
 
 def _step_folder(folder: Path, number: int) -> Path:
