@@ -16,6 +16,7 @@ CANVAS_WIDTH = 640
 CANVAS_HEIGHT = 360
 FRAMES_PER_SECOND = 30
 
+# BGRA in, Ut Video in RGB out: lossless, cheap to encode, so that recorded pixels can be compared exactly.
 # Matroska keeps what was written when OBS is killed. No sound: on a busy machine, its first packet sometimes
 # ends a recording with "Invalid argument".
 _PROFILE_INI = """\
@@ -44,7 +45,7 @@ FFFilePath={recordings}
 FFExtension=mkv
 FFFormat=matroska
 FFFormatMimeType=video/x-matroska
-FFVEncoder={video.encoder}
+FFVEncoder=utvideo
 FFVGOPSize=1
 FFIgnoreCompat=true
 FFAudioMixes=0
@@ -81,18 +82,17 @@ AlertsEnabled=false
 
 @dataclass(frozen=True)
 class Video:
-    """Pixels and colours of the canvas and of recordings, in the words of OBS' profile."""
+    """Pixels and colours of the canvas, in the words of OBS' profile."""
 
     pixels: str
     space: str
     range: str
-    encoder: str
 
 
-# BGRA in, Ut Video in RGB out: lossless, cheap to encode, so that recorded pixels can be compared exactly.
-SDR = Video("RGB", "sRGB", "Full", "utvideo")
-# Rec. 2100 PQ in 10 bits.
-HDR = Video("P010", "2100PQ", "Partial", "ffvhuff")
+SDR = Video("RGB", "sRGB", "Full")
+# Rec. 2100 PQ in 10 bits. Look at screenshots: encoding this takes so long that OBS, which frees an encoder
+# without waiting for it, crashes when a recording ends.
+HDR = Video("P010", "2100PQ", "Partial")
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def write_config(home: Path, port: int, scripts: list[Script], video: Video = SD
         home: the HOME that OBS will have.
         port: where obs-websocket is to listen, on the local host.
         scripts: what a new scene collection loads.
-        video: of the canvas and of recordings.
+        video: of the canvas.
     """
     config = obs_folder(home)
     recordings = home / "recordings"

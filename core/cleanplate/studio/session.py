@@ -102,7 +102,7 @@ class ObsSession:
         arguments: more command-line arguments for OBS.
         models: folders with networks for the filter.
         display: where OBS appears, a private screen if not given.
-        video: colours of the canvas and of recordings.
+        video: colours of the canvas.
 
     Raises:
         TimeoutError: OBS did not answer; the message names the log.
