@@ -12,7 +12,7 @@ from cleanplate.data.splits import Split
 from cleanplate.training.cleanplate_module import CleanPlateModule
 from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.module import learning_rate_factor
-from cleanplate.training.run import train
+from cleanplate.training.run import make_module, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's hints about loaders and loggers
 
@@ -52,12 +52,17 @@ def test_trains_validates_and_resumes(tiny_cache: Path, tmp_path: Path) -> None:
     train(small_config(start_from=start, steps=3), folder, tiny_cache, Path("none"), resume=True, loaders=0)
     assert torch.load(last, weights_only=False)["global_step"] == 3
 
+    again = small_config(start_from=start, steps=1)
+    assert train(again, folder, tiny_cache, Path("none"), resume=False, loaders=0) == last
+    assert torch.load(last, weights_only=False)["global_step"] == 1
+
 
 def test_missing_start_is_named(tiny_cache: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="train the earlier stage first"):
         train(small_config(start_from="nowhere.ckpt"), tmp_path, tiny_cache, Path("none"), resume=True)
     with pytest.raises(ConfigError, match="--pretrained"):
         train(small_config(), tmp_path, tiny_cache, Path("none"), resume=True)
+    make_module(small_config(imagenet=False), Path("none"))
 
 
 def test_learning_rate_warms_up_then_falls_linearly() -> None:

@@ -137,7 +137,12 @@ def fit(
         enable_progress_bar=False,
         callbacks=[
             ModelCheckpoint(
-                folder, filename="{step}", save_last=True, save_top_k=1, every_n_train_steps=CHECKPOINT_STEPS
+                folder,
+                filename="{step}",
+                save_last=True,
+                save_top_k=1,
+                every_n_train_steps=CHECKPOINT_STEPS,
+                enable_version_counter=False,  # a run that starts over replaces `last.ckpt`
             ),
             LearningRateMonitor("step"),
             ProgressPicture(folder, [pictures[0] for pictures in validation]),
