@@ -20,6 +20,7 @@ from small_project import make_small_project
 from typer.testing import CliRunner
 
 from cleanplate.offline.cli import app
+from cleanplate.wire import protocol
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*.md")])
@@ -143,6 +144,19 @@ def program_of(words: list[str]) -> list[str]:
     if words[0] == "cleanplate":
         return words[: 3 if words[1] in ("bench", "data") and len(words) > 2 else 2]
     return words[1:3] if words[1] == "-m" else words[1:2]
+
+
+def test_the_protocol_page_has_the_protocols_numbers() -> None:
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    offsets = dict(reversed(row) for row in re.findall(r"^\| (\d+) \| (\w+) \|", page, re.M))
+    assert {name: int(offset) for name, offset in offsets.items()} == {
+        "header": 0,
+        "counters": protocol.COUNTERS_OFFSET,
+        "control": protocol.CONTROL_OFFSET,
+        "status": protocol.STATUS_OFFSET,
+        "frames": protocol.FRAMES_OFFSET,
+        "mattes": protocol.MATTES_OFFSET,
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
