@@ -71,6 +71,32 @@ def test_darkness_is_reported() -> None:
     assert drift.kind == "light"
 
 
+def lit(side: float, colour: tuple[float, float, float]) -> NDArray[np.float32]:
+    """The room with its left part, up to a share of the width, under another light (factors of B, G, R)."""
+    room = furnished_room()
+    room[:, : round(side * WIDTH)] *= np.array(colour, np.float32)
+    return np.clip(room, 0, 255)
+
+
+def test_a_lamp_that_lights_a_part_of_the_room_is_reported_and_withdrawn() -> None:
+    stream = new_stream()
+    drift = play(stream, add_person(lit(0.5, (1.6, 1.6, 1.6)), person_mask()), SETTLED)
+    assert drift is not None
+    assert drift.kind == "light"
+    assert play(stream, add_person(furnished_room(), person_mask()), SETTLED) is None
+
+
+def test_a_lamp_of_another_colour_is_reported() -> None:
+    drift = play(new_stream(), lit(0.35, (0.6, 1.0, 1.4)), SETTLED)
+    assert drift is not None
+    assert drift.kind == "light"
+
+
+def test_shadows_of_the_person_are_no_drift() -> None:
+    scene = lit(0.15, (0.6, 0.6, 0.6))
+    assert play(new_stream(), add_person(scene, person_mask()), SETTLED) is None
+
+
 def test_a_hand_before_the_lens_for_half_a_second_is_no_drift() -> None:
     stream = new_stream()
     play(stream, furnished_room(), CHECK_FRAMES)

@@ -1,16 +1,24 @@
 """Drift: when the scene has left the captured background so far that the user should capture it again.
 
-Every frame is judged for its light, every `CHECK_FRAMES`th for the camera. A verdict is shown only once
-`CONFIRMATIONS` checks in a row agree, and withdrawn likewise, so that a hand before the lens is no drift.
+Every frame is judged for its light as a whole, by what lies outside the matte. Every `CHECK_FRAMES`th is
+judged in the places where the plate has a texture that is found again: found elsewhere, the camera has moved;
+found there, but brighter or of another colour than the light of the whole explains, a lamp has changed a part
+of the room. The matte is not asked in this, because it is wrong just then: what the camera or a lamp has
+changed looks like a person to it. Who stands before a texture hides it, and so is not judged. Of a room
+without textures only the light as a whole can be judged.
+
+A verdict is shown only once `CONFIRMATIONS` checks in a row agree, and withdrawn likewise, so that a hand
+before the lens is no drift.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from cleanplate.engine.exposure import Light
+from cleanplate.engine.exposure import LIFT, Light
 from cleanplate.engine.imaging import Picture, Plane, channel_mean, resize_picture, resize_plane
 
 Kind = Literal["light", "camera"]
@@ -45,6 +53,12 @@ MIN_FOUND = 4
 TOLERANCE = 1.6
 """Median shift of the patches, pixels at a quarter size, that registration no longer mends."""
 
+MAX_LOCAL_GAIN = 1.3
+"""A patch that is off the plate in the frame's light by more than this factor is under another light."""
+
+MAX_LOCAL_SHARE = 0.15
+"""Share of the found patches that may be: the person's shadow, a curtain."""
+
 MESSAGES: dict[Kind, str] = {
     "light": "The light has changed since the background was captured. Capture it again for the best matte.",
     "camera": "The camera has moved since the background was captured. Capture it again for the best matte.",
@@ -64,6 +78,23 @@ class Drift:
     message: str
 
 
+class _Patch(NamedTuple):
+    """A place of the plate that can be told from all around it, at a quarter of the frame's size."""
+
+    x: int
+    y: int
+    grey: Plane
+    colour: NDArray[np.uint8]  # mean BGR
+
+
+class _Found(NamedTuple):
+    """A patch in a frame."""
+
+    patch: _Patch
+    shift: float  # pixels at a quarter size
+    colour: NDArray[np.float64]  # mean BGR
+
+
 class DriftWatch:
     """Watches one stream.
 
@@ -74,8 +105,7 @@ class DriftWatch:
     def __init__(self, plate: Plane) -> None:
         height, width = plate.shape[:2]
         self._size = (width // QUARTER, height // QUARTER)
-        grey = channel_mean(resize_plane(plate, *self._size))
-        self._patches = _distinct_patches(grey)
+        self._patches = _distinct_patches(resize_plane(plate, *self._size))
         self._frame = 0
         self._shown: Kind | None = None
         self._candidate: Kind | None = None
@@ -96,7 +126,9 @@ class DriftWatch:
         if self._frame % CHECK_FRAMES == 0:
             light_is_bad = self._bad_light > CHECK_FRAMES // 2
             self._bad_light = 0
-            self._confirm("camera" if self._camera_moved(bgr) else "light" if light_is_bad else None)
+            found = self._find_patches(bgr)
+            light_is_bad |= _lamp_has_changed(found, light)
+            self._confirm("camera" if _camera_has_moved(found) else "light" if light_is_bad else None)
         return None if self._shown is None else Drift(self._shown, MESSAGES[self._shown])
 
     def _confirm(self, verdict: Kind | None) -> None:
@@ -105,17 +137,36 @@ class DriftWatch:
         if self._agreeing >= CONFIRMATIONS:
             self._shown = verdict
 
-    def _camera_moved(self, bgr: Picture) -> bool:
-        """Whether most of the plate's patches that are found in the frame are found elsewhere."""
-        grey = channel_mean(resize_picture(bgr, *self._size).astype(np.float32))
-        shifts = []
-        for x, y, patch in self._patches:
-            surroundings = _square(grey, x, y, PATCH + REACH)
-            scores = cv2.matchTemplate(surroundings, patch, cv2.TM_CCOEFF_NORMED)
-            _, best, _, (found_x, found_y) = cv2.minMaxLoc(scores)
+    def _find_patches(self, bgr: Picture) -> list[_Found]:
+        small = resize_picture(bgr, *self._size)
+        grey = channel_mean(small.astype(np.float32))
+        found = []
+        for patch in self._patches:
+            scores = cv2.matchTemplate(
+                _square(grey, patch.x, patch.y, PATCH + REACH), patch.grey, cv2.TM_CCOEFF_NORMED
+            )
+            _, best, _, (x, y) = cv2.minMaxLoc(scores)
             if best > FOUND:
-                shifts.append(float(np.hypot(found_x - REACH, found_y - REACH)))
-        return len(shifts) >= MIN_FOUND and float(np.median(shifts)) > TOLERANCE
+                right, down = x - REACH, y - REACH
+                colour = _square(small, patch.x + right, patch.y + down, PATCH).mean(axis=(0, 1))
+                found.append(_Found(patch, float(np.hypot(right, down)), colour))
+        return found
+
+
+def _camera_has_moved(found: list[_Found]) -> bool:
+    """Whether most of the patches that are found are found elsewhere."""
+    return len(found) >= MIN_FOUND and float(np.median([each.shift for each in found])) > TOLERANCE
+
+
+def _lamp_has_changed(found: list[_Found], light: Light) -> bool:
+    """Whether many of the patches that are found in their place have another light than the whole frame."""
+    in_place = [each for each in found if each.shift <= TOLERANCE]
+    if len(in_place) < MIN_FOUND:
+        return False
+    expected = light.relight(np.stack([each.patch.colour for each in in_place])[:, np.newaxis])[:, 0]
+    seen = np.stack([each.colour for each in in_place])
+    ratio = np.log((seen + LIFT) / (expected + np.float64(LIFT)))
+    return bool((np.abs(ratio).max(axis=1) > np.log(MAX_LOCAL_GAIN)).mean() > MAX_LOCAL_SHARE)
 
 
 def _is_far(light: Light) -> bool:
@@ -123,15 +174,24 @@ def _is_far(light: Light) -> bool:
     return largest > MAX_GAIN or smallest < 1 / MAX_GAIN or largest > MAX_TINT * smallest
 
 
-def _distinct_patches(grey: Plane) -> list[tuple[int, int, Plane]]:
-    """Places x, y of corners that look like nothing near them, with the picture around each."""
+def _distinct_patches(plate: Plane) -> list[_Patch]:
+    """Corners of the plate, float32 [h, w, 3], that look like nothing near them."""
+    grey = channel_mean(plate)
     margin = PATCH + REACH
     inside = np.zeros(grey.shape, np.uint8)
     inside[margin:-margin, margin:-margin] = 1
     corners = cv2.goodFeaturesToTrack(grey, maxCorners=48, qualityLevel=0.02, minDistance=PATCH, mask=inside)
     places = [] if corners is None else np.round(corners.reshape(-1, 2)).astype(int).tolist()
-    patches = [(x, y, _square(grey, x, y, PATCH).copy()) for x, y in places]
-    return [(x, y, patch) for x, y, patch in patches if _is_unique(patch, _square(grey, x, y, margin))]
+    return [
+        _Patch(
+            x,
+            y,
+            _square(grey, x, y, PATCH).copy(),
+            _square(plate, x, y, PATCH).mean(axis=(0, 1)).round().astype(np.uint8),
+        )
+        for x, y in places
+        if _is_unique(_square(grey, x, y, PATCH), _square(grey, x, y, margin))
+    ]
 
 
 def _is_unique(patch: Plane, surroundings: Plane) -> bool:
@@ -140,5 +200,5 @@ def _is_unique(patch: Plane, surroundings: Plane) -> bool:
     return float(scores.max()) < FOUND
 
 
-def _square(grey: Plane, x: int, y: int, reach: int) -> Plane:
-    return grey[y - reach : y + reach + 1, x - reach : x + reach + 1]
+def _square(plane: NDArray[Any], x: int, y: int, reach: int) -> NDArray[Any]:
+    return plane[y - reach : y + reach + 1, x - reach : x + reach + 1]
