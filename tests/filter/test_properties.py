@@ -94,6 +94,13 @@ def test_status_tells_what_to_do_without_an_installation(make_filter: MakeFilter
     assert "cannot be started" in text
     assert "Capture background" in text
     assert "Log: " in text
+    assert "Last restart" not in text
+
+
+def test_status_keeps_why_the_worker_was_started_again(make_filter: MakeFilter) -> None:
+    made = make_filter()
+    made.filter._worker.last_loss = "The worker did not answer for 5 seconds and was stopped."
+    assert "Last restart: The worker did not answer" in "\n".join(line.text for line in made.filter.status())
 
 
 def test_status_shows_what_the_worker_says(make_filter: MakeFilter) -> None:

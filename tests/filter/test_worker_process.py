@@ -179,6 +179,9 @@ def test_death_is_told_with_the_last_words(bench: Bench) -> None:
         "The worker stopped unexpectedly (exit status 3). ImportError: no onnxruntime Trying again in 0.2 s."
     )
     assert bench.said[-1] == supervisor.failure
+    assert (
+        supervisor.last_loss == "The worker stopped unexpectedly (exit status 3). ImportError: no onnxruntime"
+    )
     assert supervisor.state == "stopped"
     assert not supervisor.awake
     assert bench.started[0].stdin.closed
@@ -202,6 +205,7 @@ def test_restarts_back_off_and_a_healthy_worker_resets_that(bench: Bench) -> Non
         waits.append(bench.supervisor.state)
         assert bench.supervisor.failure == ""
     assert waits == ["stopped", "starting"] * 7
+    assert "exit status 1" in bench.supervisor.last_loss, "the reason is kept when all is well again"
     assert bench.supervisor.restarts == 7
     assert FIRST_RETRY_SECONDS == 0.2
     assert LONGEST_RETRY_SECONDS == 5.0

@@ -429,6 +429,8 @@ class FilterSource:
                 f"{self._channel.frames_dropped} frames dropped"
             )
         ]
+        if worker.last_loss:
+            lines.append(StatusLine(f"Last restart: {worker.last_loss}"))
         missed: Dict[str, List[str]] = {}  # reason -> providers
         for entry in status.get("fallbacks") or ():
             if isinstance(entry, list) and len(entry) == 2:

@@ -65,6 +65,7 @@ class WorkerProcess:
         status: The newest status that the worker wrote; see the worker's own documentation for the keys.
         restarts: How often it had to be started again.
         failure: Why there is no worker at the moment, in words for the user; empty while there is one.
+        last_loss: What became of the worker before, in words for the user; empty if there was none.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class WorkerProcess:
         self.status: Dict[str, Any] = {}
         self.restarts = 0
         self.failure = "The worker is starting."
+        self.last_loss = ""
         self.log_path = str(log_folder() / log_name)
         self._channel = channel
         self._segment_name = segment_name
@@ -195,6 +197,7 @@ class WorkerProcess:
 
     def _lost(self, now: float, reason: str) -> None:
         self._forget()
+        self.last_loss = reason
         self._back_off(now, reason)
 
     def _back_off(self, now: float, reason: str) -> None:
