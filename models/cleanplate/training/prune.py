@@ -57,7 +57,7 @@ def prune_stepwise(
     cache: Path,
     steps: int,
     report: Callable[[PruningStep], None],
-    loaders: int = 1,
+    loaders: int = 0,
 ) -> Path:
     """Prune and fine-tune; return the last checkpoint.
 
@@ -71,7 +71,7 @@ def prune_stepwise(
         cache: The packed pictures.
         steps: How many.
         report: Told after each step, and first of the start.
-        loaders: Loader processes.
+        loaders: Loader processes; stills are quickly made, so that none pays.
 
     Raises:
         ConfigError: The start is missing.

@@ -119,7 +119,10 @@ def fit(
     Raises:
         DataError: The packed pictures are missing.
     """
-    validation = validation_batches(cache, config.batches.sizes[0], config.batches.frames)
+    is_validated = config.validate_every <= config.steps
+    validation = (
+        validation_batches(cache, config.batches.sizes[0], config.batches.frames) if is_validated else []
+    )
     first = _steps_done(resume_from) if resume_from else 0
     batches = SceneBatches(cache, config.scenes, config.batches, config.seed, first)
     trainer = pl.Trainer(
@@ -157,7 +160,7 @@ def fit(
         multiprocessing_context="spawn" if loaders else None,
     )
     fixed = [DataLoader(_Fixed(part), batch_size=None) for part in validation]
-    trainer.fit(module, loader, fixed, ckpt_path=resume_from, weights_only=False)
+    trainer.fit(module, loader, fixed or None, ckpt_path=resume_from, weights_only=False)
     return folder / "last.ckpt"
 
 
