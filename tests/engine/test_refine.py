@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from cleanplate.engine.imaging import as_plane
-from cleanplate.engine.refine import STRONGEST, GuidedFilter, TemporalSmoother, shift_edge
+from cleanplate.engine.refine import STRONGEST, GuidedFilter, TemporalSmoother, shift_edge, upsample_matte
 
 GREY = np.full((40, 60, 3), 100, np.uint8)
 
@@ -73,3 +73,24 @@ def test_guided_filter_of_a_flat_guide_is_the_mean() -> None:
     weights = np.array([1, 2, 3, 2, 1], np.float32) / 9  # a mean of means
     expected = (np.outer(weights, weights) * picture[8:13, 8:13]).sum()
     assert filtered[10, 10] == pytest.approx(expected, abs=1e-3)
+
+
+def test_matte_is_upsampled_along_the_frames_edge() -> None:
+    frame = np.full((80, 120, 3), 40, np.uint8)
+    frame[:, 61:] = 200  # within a pixel of the small picture
+    small = frame.reshape(40, 2, 60, 2, 3).mean(axis=(1, 3)).astype(np.uint8)
+    matte = small[:, :, 0].astype(np.float32) / 160 - 0.25  # as soft as the small picture
+    alpha = upsample_matte(matte, small, frame)
+    assert alpha.shape == (80, 120)
+    assert alpha[:, :61].max() < 0.01
+    assert alpha[:, 61:].min() > 0.99
+
+
+def test_upsampled_matte_of_a_flat_frame_stays_within_its_range() -> None:
+    frame = np.random.default_rng(0).integers(90, 110, (80, 120, 3)).astype(np.uint8)
+    small = np.ascontiguousarray(frame[::2, ::2])
+    alpha = upsample_matte(disc(10, 40, 60), small, frame)
+    assert alpha.min() >= 0
+    assert alpha.max() <= 1
+    assert alpha[40, 60] == pytest.approx(1, abs=0.01)
+    assert alpha[:10].max() < 0.01

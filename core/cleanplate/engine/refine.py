@@ -3,13 +3,20 @@
 import cv2
 import numpy as np
 
-from cleanplate.engine.imaging import Picture, Plane, as_plane, box_mean, largest_channel
+from cleanplate.engine.imaging import Picture, Plane, as_plane, box_mean, largest_channel, resize_plane
 
 MOTION = 8.0
 """Mean change of a pixel's surroundings (of 255) at which smoothing has dropped to a third."""
 
 STRONGEST = 0.9
 """Share of the matte before that smoothing at its strongest keeps where nothing moves."""
+
+
+UPSAMPLING_RADIUS = 1
+"""Pixels at the matte's size: what bilinear upsampling blurs."""
+
+UPSAMPLING_EPSILON = 1e-4
+"""Variance of the picture (of 0..1) that noise makes."""
 
 
 class TemporalSmoother:
@@ -74,8 +81,39 @@ class GuidedFilter:
 
     def apply(self, picture: Plane) -> Plane:
         """Make a picture, float32 [H, W], follow the guide's edges."""
+        slope, offset = self.fit(picture)
+        return as_plane(slope * self._guide + offset)
+
+    def fit(self, picture: Plane) -> tuple[Plane, Plane]:
+        """Slope and offset, float32 [H, W], that make of the guide what `apply` gives."""
         mean = box_mean(picture, self._radius)
         covariance = box_mean(self._guide * picture, self._radius) - self._mean * mean
         slope = as_plane(covariance / self._variance)
         offset = as_plane(mean - slope * self._mean)
-        return as_plane(box_mean(slope, self._radius) * self._guide + box_mean(offset, self._radius))
+        return box_mean(slope, self._radius), box_mean(offset, self._radius)
+
+
+def upsample_matte(matte: Plane, small: Picture, frame: Picture) -> Plane:
+    """Bring a matte to its frame's size along the frame's edges (fast guided filter, He and Sun 2015).
+
+    Args:
+        matte: float32 [h, w], 0..1.
+        small: the frame at the matte's size, uint8 [h, w, 3].
+        frame: uint8 [H, W, 3].
+
+    Returns:
+        float32 [H, W], 0..1.
+    """
+    slope, offset = GuidedFilter(_grey(small), UPSAMPLING_RADIUS, UPSAMPLING_EPSILON).fit(matte)
+    height, width = frame.shape[:2]
+    # In place, because fresh planes of this size cost more than the arithmetic.
+    alpha = resize_plane(slope, width, height)
+    alpha *= _grey(frame)
+    alpha += resize_plane(offset, width, height)
+    return np.clip(alpha, 0, 1, out=alpha)
+
+
+def _grey(picture: Picture) -> Plane:
+    """float32 [H, W], 0..1."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    return as_plane(np.multiply(grey, np.float32(1 / 255), dtype=np.float32))

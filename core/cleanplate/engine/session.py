@@ -10,6 +10,7 @@ from cleanplate.engine.card import BGR_SHAPE, COUNT, Card, Shape, read_card, res
 from cleanplate.engine.errors import CardError
 from cleanplate.engine.imaging import Picture, resize_picture, resize_plane
 from cleanplate.engine.providers import Graph, OnnxRuntime, Provider, Runtime, TensorInfo, load_on_best
+from cleanplate.engine.refine import upsample_matte
 from cleanplate.engine.samples import BackgroundSamples
 
 Tensor = NDArray[np.float32]
@@ -143,7 +144,7 @@ class _OnnxStream(Stream):
         alpha = np.clip(pha[0, 0], 0, 1)
         colour = None if fgr is None else np.clip(fgr[0, ::-1].transpose(1, 2, 0) * 255, 0, 255)
         if resizes:
-            alpha = resize_plane(alpha, width, height)
+            alpha = upsample_matte(alpha, picture, bgr)
             colour = None if colour is None else resize_plane(colour, width, height)
         return Matte(alpha, colour)
 
