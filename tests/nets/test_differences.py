@@ -22,9 +22,9 @@ def test_windows_hold_their_place_in_the_middle() -> None:
     bgr = textured()
     half = torch.nn.functional.avg_pool2d(bgr, 2)
     candidates = PixelDifference().candidates(bgr)
-    assert candidates.shape == (1, 9, 3, 16, 16)
-    assert candidates[0, CENTRE].equal(half[0])
-    assert candidates[0, CENTRE, :, 5, 5].equal(candidates[0, CENTRE + 1, :, 5, 4])
+    assert candidates.shape == (1, 3, 9, 16, 16)
+    assert candidates[0, :, CENTRE].equal(half[0])
+    assert candidates[0, :, CENTRE, 5, 5].equal(candidates[0, :, CENTRE + 1, 5, 4])
 
 
 def test_the_same_picture_is_alike_everywhere() -> None:

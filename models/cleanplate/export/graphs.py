@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cleanplate.engine.card import COUNT, Shape, State, resolve
+from cleanplate.export.fold import folded
 from cleanplate.nets.cleanplate import MULTIPLE, CleanPlateNet, SampleFeatures
 
 
@@ -22,6 +23,7 @@ class Graphs:
         features: Shape by name.
         states: The recurrent ones.
         multiple: Both sides of the pictures are a multiple of it.
+        faster: What is written in place of `frame`, and must compute the same.
     """
 
     frame: nn.Module
@@ -29,6 +31,7 @@ class Graphs:
     features: Mapping[str, Shape]
     states: tuple[State, ...]
     multiple: int
+    faster: nn.Module | None = None
 
     def frame_inputs(self) -> tuple[str, ...]:
         """Return the names of the frame graph's inputs."""
@@ -87,7 +90,7 @@ def cleanplate_graphs(net: CleanPlateNet) -> Graphs:
         State(f"r{number}i", f"r{number}o", (1, memory.channels, f"H/{stride}", f"W/{stride}"))
         for number, memory, stride in zip((1, 2), net.memories(), (16, 8), strict=True)
     )
-    return Graphs(FrameGraph(net), samples, features, states, MULTIPLE)
+    return Graphs(FrameGraph(net), samples, features, states, MULTIPLE, FrameGraph(folded(net)))
 
 
 class FrameGraph(nn.Module):

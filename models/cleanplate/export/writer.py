@@ -120,7 +120,7 @@ def write_graphs(graphs: Graphs, frame: Path, samples: Path) -> None:
         for name, shape in graphs.shapes().items()
     }
     for module, path, names, made in (
-        (graphs.frame, frame, graphs.frame_inputs(), graphs.frame_outputs()),
+        (graphs.faster or graphs.frame, frame, graphs.frame_inputs(), graphs.frame_outputs()),
         (graphs.samples, samples, ("bgr",), tuple(graphs.features)),
     ):
         torch.onnx.export(

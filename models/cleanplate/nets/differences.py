@@ -31,13 +31,13 @@ class PixelDifference(nn.Module):
     channels = 4
 
     def candidates(self, bgr: Tensor) -> Tensor:
-        """Return the colours around every place of samples [M, 3, H, W]: [M, D, 3, H / 2, W / 2]."""
+        """Return the colours around every place of samples [M, 3, H, W]: [M, 3, D, H / 2, W / 2]."""
         half = F.avg_pool2d(bgr, 2)
         height, width = half.shape[-2:]
         padded = F.pad(half, (RADIUS,) * 4, mode="replicate")
         side = 2 * RADIUS + 1
         return torch.stack(
-            [padded[..., y : y + height, x : x + width] for y in range(side) for x in range(side)], dim=1
+            [padded[..., y : y + height, x : x + width] for y in range(side) for x in range(side)], dim=2
         )
 
     def forward(self, src: Tensor, candidates: Tensor, cosine: Tensor, present: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ class PixelDifference(nn.Module):
 
         Args:
             src: The frames [N, 3, H, W], RGB, 0..1.
-            candidates: [N, S, D, 3, H / 2, W / 2], as `candidates` gives them.
+            candidates: [N, S, 3, D, H / 2, W / 2], as `candidates` gives them.
             cosine: [N, 1, H / 8, W / 8], one plus the best match in any sample.
             present: [N, S], 1 where there is a sample, 0 where the tensor is only padded.
 
@@ -53,14 +53,17 @@ class PixelDifference(nn.Module):
             [N, 4, H / 2, W / 2], 0 alike to 1 at least `SATURATION` apart; all 0 without samples.
         """
         half = F.avg_pool2d(src, 2)
-        # In place of a sample that is not there, a colour that nothing is near to.
-        absent = (1 - present)[:, :, None, None, None, None]
-        exposed = candidates * self._gain(half, candidates[:, :, CENTRE], cosine)[:, :, None] + 2 * absent
-        apart = (half[:, None, None] - exposed).abs()
-        each = apart.flatten(1, 2).amin(1)
-        mean = apart.mean(3, keepdim=True).flatten(1, 2).amin(1)
+        gain = self._gain(half, candidates[:, :, :, CENTRE], cosine)
+        # The frame is brought to the plates' exposure, and what it is apart brought back: it is smaller.
+        apart = ((half[:, None] / gain)[:, :, :, None] - candidates).abs()
+        mean = (gain.flatten(2)[:, :, None] / 3) @ apart.flatten(3)
+        each, mean = apart.amin(3) * gain, mean.reshape_as(apart[:, :, :1]).amin(3)
+        # A sample that is not there is far from every colour.
+        nearest = torch.cat([each, mean], 2) + 2 * (1 - present)[:, :, None, None, None]
         is_known = present.amax(1)[:, None, None, None]
-        return (torch.cat([each, mean], 1) / SATURATION).clamp(max=1) * is_known
+        # ONNX Runtime is slow to reduce the first dimension that is not 1.
+        nearest = nearest.transpose(1, 2).amin(2)
+        return (nearest / SATURATION).clamp(max=1) * is_known
 
     def _gain(self, half: Tensor, plates: Tensor, cosine: Tensor) -> Tensor:
         """Return the factors [N, S, 3, 1, 1] that bring plates to the frames' exposure.

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+NEVER = 1e4  # logarithm of how unlikely a candidate is that must not be looked at
+
 
 class LocalMatching(nn.Module):
     """Cosine matching of frame features with sample features in a square window.
@@ -74,15 +76,16 @@ class LocalMatching(nn.Module):
         """
         query = self.keys(features).permute(0, 2, 3, 1)
         query = query.reshape(*query.shape[:2], -1, self.block, query.shape[3])
-        mask = (present[:, None, :, None] * self._visible().to(present)[:, None]).flatten(2)[:, None, None]
+        hidden = 1 - (present[:, None, :, None] * self._visible().to(present)[:, None]).flatten(2)
         candidates = candidates.flatten(3, 4)
-        cosine = query @ candidates.transpose(-1, -2)  # [N, H, W / B, B, S D]
-        # Cosines are bounded, so this softmax needs no maximum subtracted.
-        likely = torch.exp((cosine - 1) * self.sharpness) * mask
+        # Cosines are bounded, so this softmax needs no maximum subtracted: the most likely is 1.
+        likely = (self.sharpness * query) @ candidates.transpose(-1, -2)  # [N, H, W / B, B, S D]
+        likely = likely - (self.sharpness + NEVER * hidden)[:, None, None]
+        best = likely.amax(-1, keepdim=True) / self.sharpness + 2
+        likely = torch.exp(likely)
         found = (likely @ candidates) / (likely.sum(-1, keepdim=True) + 1e-6)
-        best = ((cosine + 1) * mask).amax(-1, keepdim=True)
         is_known = present.amax(1)[:, None, None, None, None]
-        match = torch.cat([best, (query - found).abs() * is_known], -1)
+        match = torch.cat([best, (query - found).abs()], -1) * is_known
         return match.flatten(2, 3).permute(0, 3, 1, 2)
 
     def _visible(self) -> Tensor:
