@@ -70,6 +70,9 @@ GIB = 1 << 30
 DISK_NEEDED = {"cpu": GIB, "cuda": 7 * GIB, "directml": GIB}
 """Bytes, with room for what is unpacked meanwhile; the finished environments take about 0.5 and 4 GiB."""
 
+SMALL_FILES = 16 << 20
+"""Bytes for the script, the record and changed scene collections, where the environment is up to date."""
+
 PROVIDERS = ("auto", "cpu", "cuda", "directml")
 QUESTION_SECONDS = 30
 """How long a program may take that only tells its version."""
@@ -832,10 +835,12 @@ class Installation:
                 f"The processor lacks {lacks}: networks will be slow. Choose the model 'difference' then."
             )
         self._detail(f"ONNX Runtime for {self.provider}: {self.provider_reason}")
-        free, needed = self.system.free_bytes(self.folders.data), DISK_NEEDED[self.provider]
+        self._keeps_environment = not self.options.upgrade and self._environment_is_current()
+        free = self.system.free_bytes(self.folders.data)
+        needed = SMALL_FILES if self._keeps_environment else DISK_NEEDED[self.provider]
         if free < needed:
             raise InstallError(
-                f"{self.folders.data} needs {needed / GIB:.0f} GiB of disk space and has {free / GIB:.1f}. "
+                f"{self.folders.data} needs {_size(needed)} of disk space and has {_size(free)}. "
                 "Make room and run this again."
             )
 
@@ -843,7 +848,6 @@ class Installation:
 
     def _make_environment(self, changes: Changes) -> None:
         environment = self.folders.environment
-        self._keeps_environment = not self.options.upgrade and self._environment_is_current()
         if self._keeps_environment:
             self._detail(f"{environment} is up to date")
             return
@@ -1124,6 +1128,10 @@ def _advice(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "Close OBS and whatever else uses the file, and run this again."
     return "Run this again when that is mended."
+
+
+def _size(count: int) -> str:
+    return f"{count / GIB:.1f} GiB" if count >= GIB / 10 else f"{count / (1 << 20):.0f} MiB"
 
 
 def _last_lines(text: str, count: int = 4) -> str:

@@ -1,3 +1,4 @@
+import errno
 import json
 import shutil
 import subprocess
@@ -222,9 +223,44 @@ def test_what_cannot_be_put_back_is_told(user: User) -> None:
 
 def test_too_little_disk_space_is_told_before(user: User) -> None:
     user.system.free_bytes = lambda _folder: 100_000_000
-    with pytest.raises(install.InstallError, match=r"needs 1 GiB of disk space and has 0\.1"):
+    with pytest.raises(install.InstallError, match=r"needs 1\.0 GiB of disk space and has 95 MiB"):
         user.install()
     assert user.files() == {}
+
+
+def test_an_installation_that_is_up_to_date_needs_little_disk_space(user: User) -> None:
+    user.install()
+    user.system.free_bytes = lambda _folder: 100_000_000
+    assert "up to date" in user.install()
+    with pytest.raises(install.InstallError, match=r"needs 1\.0 GiB"):
+        user.install(upgrade=True)
+    user.system.free_bytes = lambda _folder: 1_000_000
+    with pytest.raises(install.InstallError, match="needs 16 MiB of disk space and has 1 MiB"):
+        user.install()
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+@pytest.mark.parametrize("name", ["install.json", "Two.json"])
+def test_a_late_failure_is_undone_to_the_first_step(
+    user: User, monkeypatch: pytest.MonkeyPatch, name: str, upgrade: bool
+) -> None:
+    if upgrade:
+        user.install()
+    user.add_collection("One")
+    user.add_collection("Two")
+    before = user.files()
+    write = install.Changes.write
+
+    def fail_at_one(changes: install.Changes, path: Path, text: str) -> None:
+        if path.name == name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(changes, path, text)
+
+    monkeypatch.setattr(install.Changes, "write", fail_at_one)
+    with pytest.raises(install.InstallError, match=r"No space left .* as it was before"):
+        user.install(upgrade=upgrade)
+    assert user.files() == before
+    assert user.folders.environment.exists() is upgrade
 
 
 def test_a_disk_that_fills_up_is_undone(small_disk: Path) -> None:

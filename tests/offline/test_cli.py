@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -93,7 +94,24 @@ def test_a_video_becomes_a_folder_of_pictures(tmp_path: Path, clip: Path, empty:
     target = tmp_path / "frames"
     status, said = run("matte", clip, "--samples", empty, "--model", "difference", "-o", target)
     assert status == 0, said
-    assert sorted(path.name for path in target.iterdir())[:2] == ["000001.png", "000002.png"]
+    names = sorted(path.name for path in target.iterdir())
+    assert (names[:2], names[-1]) == (["000001.png", "000002.png"], "frames.ffconcat")
+
+
+def test_a_folder_of_pictures_keeps_a_films_times(tmp_path: Path, empty: Path) -> None:
+    times = [0, 512, 1024, 4096, 4200, 9000, 9512]
+    film = write_clip(tmp_path / "it's uneven.mp4", [scene(n) for n in range(7)], times)
+    target = tmp_path / "frames"
+    assert run("matte", film, "--samples", empty, "--model", "difference", "-o", target)[0] == 0
+    with av.open(str(target / "frames.ffconcat"), options={"safe": "0"}) as frames:
+        read = [frame.time for frame in frames.decode(video=0)]
+    assert read == pytest.approx([float(time) for time in video_times(film)], abs=0.001)
+
+
+def test_a_failure_leaves_no_folder(tmp_path: Path, clip: Path) -> None:
+    status, said = run("matte", clip, "--model", "unheard-of", "-o", tmp_path / "a" / "new")
+    assert (status, "no model named" in said) == (1, True), said
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_sequence_becomes_a_video(tmp_path: Path, empty: Path) -> None:

@@ -1,9 +1,13 @@
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from clips import scene, write_clip
+from numpy.typing import NDArray
 
 from cleanplate.offline.demo import __main__ as demo
 from cleanplate.offline.demo.drawing import Canvas, curve
@@ -52,10 +56,78 @@ def test_the_figure_moves_smoothly() -> None:
 def test_without_a_camera_the_demo_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if list(Path("/dev").glob("video*")):
-        pytest.skip("there is a camera")
+    monkeypatch.setattr(demo, "DEVICES", tmp_path)
     assert demo.main(["--output", str(tmp_path), "--camera"]) == 1
     assert "There is no camera" in capsys.readouterr().err
+
+
+class FakeClient:
+    """obs-websocket that notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *arguments: self.requests.append((name, arguments))
+
+
+class FakeObs:
+    """An OBS whose recording is a clip that lies there already."""
+
+    def __init__(self, raw: Path) -> None:
+        self.raw = raw
+        self.client = FakeClient()
+        self.steps: list[str] = []
+
+    def __enter__(self) -> "FakeObs":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.steps.append("left")
+
+    def wait_for_size(self, source: str) -> None:
+        self.steps.append(f"size of {source}")
+
+    def press_and_wait(self, hotkey: str, log_line: str) -> None:
+        self.steps.append(hotkey)
+
+    def record(self, seconds: float) -> Path:
+        self.steps.append("record")
+        return self.raw
+
+    def close(self) -> None:
+        self.steps.append("close")
+
+
+def test_with_a_camera_obs_films_the_first_one_after_a_countdown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    devices = tmp_path / "dev"
+    devices.mkdir()
+    for name in ("video10", "video2", "video3", "video-bus", "null"):
+        (devices / name).touch()
+    obs = FakeObs(write_clip(tmp_path / "raw.mkv", [scene(number) for number in range(10)]))
+    held: list[bool] = []
+
+    def fake_sheet(_obs: FakeObs, _waits: object, *, hold: bool) -> NDArray[np.uint8]:
+        held.append(hold)
+        return scene(0)
+
+    monkeypatch.setattr(demo, "DEVICES", devices)
+    monkeypatch.setattr(demo, "ObsSession", lambda *_arguments, **_options: obs)
+    monkeypatch.setattr(demo, "contact_sheet", fake_sheet)
+    monkeypatch.setattr(demo, "SETTLE_SECONDS", 0.0)
+    assert demo.main(["--output", str(tmp_path / "out"), "--camera"]) == 0
+    requests = dict(obs.client.requests)
+    assert requests["create_input"][2:4] == ("v4l2_input", {"device_id": str(devices / "video2")})
+    assert requests["create_source_filter"][3]["countdown"] == demo.COUNTDOWN
+    assert obs.steps == [f"size of {demo.CAMERA}", "cleanplate.capture", "record", "close", "left"]
+    assert held == [False]  # a real camera cannot be held
+    assert f"leave the picture within {demo.COUNTDOWN} s" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "contact-sheet.png",
+        "recording.mp4",
+    ]
 
 
 @pytest.mark.obs

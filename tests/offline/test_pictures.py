@@ -95,8 +95,18 @@ def test_an_unknown_kind_of_picture_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
+    sink = PictureSink(tmp_path / "file" / "folder")
     with pytest.raises(OutputError, match="cannot be made"):
-        PictureSink(tmp_path / "file" / "folder")
+        sink.write(Frame(room(), "a", Fraction(0)), room())
+
+
+def test_a_folder_that_stays_empty_goes_again(small_disk: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (1024, 1024, 3), np.uint8)
+    sink = PictureSink(small_disk / "new" / "folder")
+    with pytest.raises(OutputError, match="No space left"):
+        sink.write(Frame(noise, "a", Fraction(0)), noise)
+    sink.abandon()
+    assert list(small_disk.iterdir()) == []
 
 
 def test_a_full_disk_leaves_no_half_picture(small_disk: Path) -> None:

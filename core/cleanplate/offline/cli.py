@@ -85,7 +85,7 @@ def matte(
             "-o",
             show_default=False,
             help=".mp4 or .mkv: H.264. .mov (ProRes 4444) or .webm (VP9): with transparency. "
-            ".png: one picture. No ending: a folder of PNGs.",
+            ".png: one picture. No ending: a folder of PNGs, with a film's times in frames.ffconcat.",
         ),
     ],
     samples: Annotated[

@@ -39,7 +39,7 @@ def open_sink(path: Path, source: Source) -> Generator[Sink]:
     """Open the output.
 
     Args:
-        path: a video, a picture, or a folder (no ending) that gets one PNG for each frame.
+        path: a video, a picture, or a folder (no ending): one PNG for each frame, and a film's times.
         source: what will be written, for its rate and sound.
 
     Raises:
@@ -54,7 +54,7 @@ def open_sink(path: Path, source: Source) -> Generator[Sink]:
             raise OutputError("These pictures are not a film. Add --sequence if they are, or give a folder.")
         yield VideoSink(path, rate=source.rate, time_base=source.time_base)
     elif path.is_dir() or not path.suffix:
-        yield PictureSink(path)
+        yield PictureSink(path, last_seconds=1 / source.rate if source.fixed_camera else None)
     elif source.count == 1:
         yield PictureSink(path.parent, path.suffix, path.stem)
     else:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.offline.errors import InputError, OutputError
+from cleanplate.offline.folders import make_folders, remove_empty
 from cleanplate.offline.frames import Frame, Report
 
 PICTURE_ENDINGS = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -55,14 +56,24 @@ def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
     Raises:
         OutputError: the ending is unknown, or the folder cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
         options = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL] if path.suffix.lower() == ".png" else []
         _, data = cv2.imencode(path.suffix, picture, options)
-        partial.write_bytes(data.tobytes())
-        partial.replace(path)
     except cv2.error as error:
         raise OutputError(f"{path} cannot be written ({error.err}). Let its name end in .png.") from error
+    write_file(path, data.tobytes())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file, all or nothing.
+
+    Raises:
+        OutputError: the folder cannot be written, or the disk is full.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise OutputError(f"{path} cannot be written ({error}). Check the folder and the disk.") from error
@@ -137,39 +148,75 @@ class PictureSource:
                 continue
 
 
+TIMES = "frames.ffconcat"
+"""Beside the pictures of a film: their times, for FFmpeg's concat demuxer (`ffmpeg -safe 0 -i ...`)."""
+
+TICKS = 90_000
+"""A second; FFmpeg takes pictures as 1/25 s long and their times as multiples of that, unless told a rate."""
+
+
 class PictureSink:
-    """Writes each frame to a file of its own.
+    """Writes each frame to a file of its own; the folder is made with the first one.
 
     Args:
-        folder: where to; made if missing.
+        folder: where to.
         ending: of the files.
         name: of the one file, without ending, where there is only one frame; else each has its frame's name.
+        last_seconds: for the frames of a film, how long the last one is shown: the times of all are written
+            beside them, for a folder of pictures has none. None for pictures that are no film.
 
     Attributes:
         alpha: whether the files can hold transparency.
 
     Raises:
-        OutputError: the ending is no picture's, or the folder cannot be made.
+        OutputError: the ending is no picture's.
     """
 
-    def __init__(self, folder: Path, ending: str = ".png", name: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ending: str = ".png",
+        name: str | None = None,
+        last_seconds: Fraction | None = None,
+    ) -> None:
         if ending.lower() not in PICTURE_ENDINGS:
             raise OutputError(f"Pictures cannot be written as '{ending}'. Let the output's name end in .png.")
         self.alpha = ending.lower() in ALPHA_ENDINGS
         self._folder = folder
         self._ending = ending
         self._name = name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be made ({error}). Choose another output.") from error
+        self._last_seconds = last_seconds
+        self._made: list[Path] | None = None
+        self._written: list[tuple[str, Fraction]] = []
 
     def write(self, frame: Frame, picture: NDArray[np.uint8]) -> None:
-        """Write one picture."""
-        write_picture(self._folder / f"{self._name or frame.name}{self._ending}", picture)
+        """Write one picture.
+
+        Raises:
+            OutputError: the folder cannot be made, or the disk is full.
+        """
+        if self._made is None:
+            self._made = make_folders(self._folder)
+        name = f"{self._name or frame.name}{self._ending}"
+        write_picture(self._folder / name, picture)
+        if self._last_seconds is not None:
+            self._written.append((name, frame.time))
 
     def close(self) -> None:
-        """Nothing to do: every file is complete."""
+        """Write the times, if these are the frames of a film.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        if self._last_seconds is None or not self._written:
+            return
+        ends = [time for _, time in self._written[1:]] + [self._written[-1][1] + self._last_seconds]
+        lines = ["ffconcat version 1.0", f"# ffmpeg -safe 0 -i {TIMES}"]
+        for (name, time), end in zip(self._written, ends, strict=True):
+            quoted = name.replace("'", r"'\''")
+            lines += [f"file '{quoted}'", f"option framerate {TICKS}", f"duration {float(end - time):.6f}"]
+        write_file(self._folder / TIMES, "\n".join([*lines, ""]).encode())
 
     def abandon(self) -> None:
-        """Nothing to do: every file is complete."""
+        """Leave no folder without pictures; every picture is complete."""
+        remove_empty(self._made or ())

@@ -30,6 +30,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from cleanplate.offline.errors import InputError, OutputError
+from cleanplate.offline.folders import make_folders, remove_empty
 from cleanplate.offline.frames import Frame, Report
 
 HD_LINES = 720
@@ -237,6 +238,7 @@ class VideoSink:
         self._audio: dict[int, _AudioCopy | _AudioEncoder] = {}
         self._container: OutputContainer | None = None
         self._video: VideoStream | None = None
+        self._made: list[Path] = []
         self.alpha = self._format.transparent is not None
 
     def write(self, frame: Frame, picture: NDArray[np.uint8]) -> None:
@@ -263,7 +265,7 @@ class VideoSink:
             ) from error
 
     def _open(self, picture: NDArray[np.uint8]) -> tuple[OutputContainer, VideoStream]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._made = make_folders(self._path.parent)
         container = av.open(str(self._partial), "w", container_options=self._format.container)
         transparent = picture.ndim == 3 and picture.shape[2] == 4
         stream = cast(VideoStream, container.add_stream(self._format.codec, self._rate, self._format.options))
@@ -327,14 +329,16 @@ class VideoSink:
         self._container = None
 
     def abandon(self) -> None:
-        """Remove the unfinished file."""
+        """Remove the unfinished file, and the folders that were made for it."""
         if self._container is None:
+            remove_empty(self._made)
             return
         # That the end cannot be written, on a full disk, does not matter: the file is thrown away.
         with suppress(FFmpegError, OSError):
             self._container.close()
         self._container = None
         self._partial.unlink(missing_ok=True)
+        remove_empty(self._made)
 
 
 class _AudioCopy:

@@ -43,6 +43,7 @@ MAX_AGE_MS = 2000
 
 SHEET_WAITS = (0.7, 1.4, 0.6, 1.4)
 SETTLE_SECONDS = 2.0
+DEVICES = Path("/dev")
 WORK = "work"
 """Folder for what is needed meanwhile."""
 
@@ -125,7 +126,8 @@ def run(output: Path, *, camera: bool, model: str) -> tuple[Path, Path]:
 
 
 def _first_camera() -> str:
-    cameras = sorted(Path("/dev").glob("video*"))
+    # By number: a webcam's picture comes before the devices for its metadata, and video10 after video2.
+    cameras = sorted(DEVICES.glob("video[0-9]*"), key=lambda path: int(path.name.removeprefix("video")))
     if not cameras:
         raise CameraError("There is no camera. Plug one in, or leave --camera out.")
     return str(cameras[0])

@@ -1,0 +1,31 @@
+"""Folders that an output needs, and that go again if nothing came of it."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from cleanplate.offline.errors import OutputError
+
+
+def make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it.
+
+    Returns:
+        Those that were missing, the innermost first.
+
+    Raises:
+        OutputError: they cannot be made.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made ({error}). Choose another output.") from error
+    return missing
+
+
+def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove folders, the innermost first, as far as nothing is in them."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
