@@ -1,6 +1,7 @@
 """Measuring and reporting, with matters whose answers are known."""
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -9,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cleanplate.evaluation.matters import EngineMatter, RivalMatter
-from cleanplate.evaluation.measure import measure, milliseconds_together
-from cleanplate.evaluation.report import contact_sheet, markdown_table, worst_scores
+from cleanplate.evaluation.measure import SPEED_FRAMES, SPEED_TURNS, measure, milliseconds_together
+from cleanplate.evaluation.report import contact_sheet, markdown_table, trimap_table, worst_scores
 from cleanplate.evaluation.sets import SetError, read_set
 
 PEERS = Path(__file__).parents[3] / "shared" / "peers"
@@ -63,10 +64,28 @@ def test_samples_make_the_difference(sets: Path) -> None:
 
 def test_table_has_a_row_per_measurement(sets: Path) -> None:
     rows = [measure(Threshold(), read_set(sets / "toy"), count) for count in (0, 1)]
-    lines = markdown_table(rows, {("threshold", 1): 1.25}).splitlines()
+    lines = markdown_table(rows, {("threshold", 1): 1.25, ("mediapipe-landscape", 0): 0.5}).splitlines()
     assert len(lines) == 4
     assert lines[2].startswith("| toy | threshold | 0 | 0.857 |")
-    assert lines[3].endswith("| 1.2 |")
+    assert lines[2].endswith("|  |  |")
+    assert lines[0].endswith("| ms | x landscape |")
+    assert lines[3].endswith("| 1.2 | 2.5 |")
+    with_gpu = markdown_table(rows, {}, {("threshold", 1): 0.25}).splitlines()
+    assert with_gpu[0].endswith("| ms on GPU |")
+    assert with_gpu[3].endswith("|  |  | 0.2 |")
+
+
+def test_trimap_table_has_the_curve_of_the_edge(sets: Path) -> None:
+    # Without a sample the lamp counts against it, once the band reaches there.
+    lines = trimap_table([measure(Threshold(), read_set(sets / "toy"), 0)]).splitlines()
+    assert lines[0] == "| set | model | samples | 1 px | 2 px | 4 px | 8 px | 16 px | 32 px |"
+    # The person is 600 px; 6 of the lamp's 10 columns are within 16 px to the right, all within 32.
+    assert lines[2] == f"| toy | threshold | 0 | 1.000 | 1.000 | 1.000 | 1.000 | {600 / 660:.3f} | 0.857 |"
+    assert len(lines) == 3
+
+
+def test_trimap_table_leaves_out_empty_rooms(sets: Path) -> None:
+    assert len(trimap_table([measure(Threshold(), read_set(sets / "toy")[1:], 0)]).splitlines()) == 2
 
 
 def test_worst_cases_come_first_and_are_drawn(sets: Path) -> None:
@@ -94,9 +113,10 @@ def test_places_of_unknown_truth_are_left_out(sets: Path) -> None:
 
 def test_times_are_taken_in_turns() -> None:
     frame = np.zeros((8, 8, 3), np.uint8)
-    taken = milliseconds_together([Threshold(), Threshold()], frame, [], frames=3)
-    assert len(taken) == 2
-    assert all(value > 0 for value in taken)
+    ticks = count()
+    taken = milliseconds_together([Threshold(), Threshold()], frame, [], clock=lambda: next(ticks))
+    assert taken == [1000 / SPEED_FRAMES] * 2
+    assert next(ticks) == 2 * 2 * SPEED_TURNS
 
 
 def test_our_engine_is_measured_as_it_is_used() -> None:

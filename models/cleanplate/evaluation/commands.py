@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,14 @@ from cleanplate.engine.errors import EngineError
 from cleanplate.evaluation.matters import EngineMatter, Matter, RivalMatter
 from cleanplate.evaluation.measure import Measured, measure, milliseconds_together
 from cleanplate.evaluation.record import record_quality
-from cleanplate.evaluation.report import contact_sheet, markdown_table, worst_scores, write_picture
+from cleanplate.evaluation.report import (
+    Times,
+    contact_sheet,
+    markdown_table,
+    trimap_table,
+    worst_scores,
+    write_picture,
+)
 from cleanplate.evaluation.sets import Case, SetError, read_set, set_names
 
 SAMPLE_COUNTS = (0, 1, 3)
@@ -33,6 +42,7 @@ def evaluate(
         int, typer.Option(min=0, help="So many worst frames of the first model on a contact sheet.")
     ] = 0,
     sheet: Annotated[Path, typer.Option(help="Where the contact sheet goes.")] = Path("out/worst.png"),
+    trimap: Annotated[bool, typer.Option(help="Print the IoU near the edge, too, by distance.")] = False,
     record: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,
 ) -> None:
     """Print one Markdown table of every model and rival on every set, with 0, 1 and 3 background samples."""
@@ -53,7 +63,10 @@ def evaluate(
     except (SetError, EngineError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-    typer.echo(markdown_table(rows, times([*ours, *rivals], cases)))
+    gpu = times(on_gpu(models, weights), cases, time.perf_counter)
+    typer.echo(markdown_table(rows, times([*ours, *rivals], cases), gpu))
+    if trimap:
+        typer.echo(f"\n{trimap_table(rows)}")
     if record:
         for model in models:
             if (card := weights / f"{model}.json").is_file():  # `difference` has none
@@ -74,16 +87,24 @@ def measure_all(matters: list[Matter], cases: list[Case]) -> list[Measured]:
     return rows
 
 
-def times(matters: list[Matter], cases: dict[str, Case]) -> dict[tuple[str, int], float]:
+def on_gpu(models: list[str], weights: Path) -> list[Matter]:
+    """Return those of the models that something faster than the CPU computes."""
+    fastest = [EngineMatter(name, [weights], provider="auto", threads=None) for name in models]
+    return [matter for matter in fastest if matter.provider != "cpu"]
+
+
+def times(
+    matters: list[Matter], cases: dict[str, Case], clock: Callable[[], float] = time.process_time
+) -> Times:
     """Return milliseconds per frame by model and number of samples, side by side on one case."""
     case = max(cases.values(), key=lambda each: each.sample_count())
     frame = next(case.truths()).frame
-    taken: dict[tuple[str, int], float] = {}
+    taken: Times = {}
     for count in SAMPLE_COUNTS:
         samples = case.samples(count)
         if len(samples) < count:
             continue
-        measured = milliseconds_together(matters, frame, samples)
+        measured = milliseconds_together(matters, frame, samples, clock)
         taken |= {
             (matter.name, count): value
             for matter, value in zip(matters, measured, strict=True)

@@ -31,14 +31,21 @@ class Matter(Protocol):
 
 
 class EngineMatter:
-    """A model through the engine, exactly as the filter uses it."""
+    """A model through the engine, exactly as the filter uses it.
+
+    Attributes:
+        provider: What computes it.
+    """
 
     uses_samples = True
 
-    def __init__(self, name: str, folders: Sequence[Path], provider: str = "cpu", threads: int = 1) -> None:
+    def __init__(
+        self, name: str, folders: Sequence[Path], provider: str = "cpu", threads: int | None = 1
+    ) -> None:
         """Load a model; see `create_engine` for the errors."""
         self.name = name
         self._engine = create_engine(name, provider=provider, models=folders, threads=threads)
+        self.provider = self._engine.provider
         self._stream = self._engine.stream()
 
     def start(self, samples: Sequence[UInt8]) -> None:

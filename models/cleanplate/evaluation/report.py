@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.evaluation.matters import Matter
-from cleanplate.evaluation.measure import Measured, Score
+from cleanplate.evaluation.measure import TRIMAP_WIDTHS, Measured, Score
 from cleanplate.evaluation.sets import Case
 
 UInt8 = NDArray[np.uint8]
@@ -25,32 +25,49 @@ COLUMNS = (
     ("grad", "Grad", 1, ".2f"),
     ("conn", "Conn", 1, ".2f"),
     ("dtssd", "dtSSD x100", 100, ".2f"),
-    ("trimap2", "IoU 2 px", 1, ".3f"),
-    ("trimap4", "4 px", 1, ".3f"),
-    ("trimap8", "8 px", 1, ".3f"),
-    ("trimap16", "16 px", 1, ".3f"),
     ("false", "false %", 100, ".2f"),
 )
 TILE = (192, 128)  # px, width and height of each picture of the sheet
 
 
-def markdown_table(rows: Sequence[Measured], times: dict[tuple[str, int], float]) -> str:
+REFERENCE = "mediapipe-landscape"
+"""The rival beside which times are given, too."""
+
+Times = dict[tuple[str, int], float]
+"""Milliseconds per frame by model and number of samples."""
+
+
+def markdown_table(rows: Sequence[Measured], cpu: Times, gpu: Times | None = None) -> str:
     """Return one table: a row per set, model and number of samples.
 
     Args:
         rows: What was measured.
-        times: Milliseconds per frame by model and number of samples, as measured side by side.
+        cpu: As measured side by side on one thread; also given as multiples of `REFERENCE`.
+        gpu: Where there is one.
     """
-    header = ["set", "model", "samples", *(title for _, title, _, _ in COLUMNS), "ms"]
-    lines = [header, ["---"] * len(header)]
+    once = cpu.get((REFERENCE, 0), float("nan"))
+    header = ["set", "model", "samples", *(title for _, title, _, _ in COLUMNS), "ms", "x landscape"]
+    lines = []
     for row in rows:
         cells = [row.set_name, row.model, str(row.samples)]
-        for metric, _, factor, form in COLUMNS:
-            value = row.mean(metric) * factor
-            cells.append("" if np.isnan(value) else format(value, form))
-        taken = times.get((row.model, row.samples))
-        lines.append([*cells, "" if taken is None else f"{taken:.1f}"])
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+        cells += [_cell(row.mean(metric) * factor, form) for metric, _, factor, form in COLUMNS]
+        taken = cpu.get((row.model, row.samples), float("nan"))
+        cells += [_cell(taken, ".1f"), _cell(taken / once, ".1f")]
+        if gpu:
+            cells.append(_cell(gpu.get((row.model, row.samples), float("nan")), ".1f"))
+        lines.append(cells)
+    return _table([*header, "ms on GPU"] if gpu else header, lines)
+
+
+def trimap_table(rows: Sequence[Measured]) -> str:
+    """Return the curve of paper 003's figure 7 as a table: IoU within so many pixels of the true edge."""
+    header = ["set", "model", "samples", *(f"{width} px" for width in TRIMAP_WIDTHS)]
+    lines = []
+    for row in rows:
+        values = [row.mean(f"trimap{width}") for width in TRIMAP_WIDTHS]
+        if not np.isnan(values).all():
+            lines.append([row.set_name, row.model, str(row.samples), *(_cell(v, ".3f") for v in values)])
+    return _table(header, lines)
 
 
 def worst_scores(rows: Sequence[Measured], count: int) -> list[tuple[Measured, Score]]:
@@ -92,6 +109,14 @@ def write_picture(path: Path, picture: UInt8) -> None:
     """Write a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
     cv2.imwrite(str(path), picture)
+
+
+def _cell(value: float, form: str) -> str:
+    return "" if np.isnan(value) else format(value, form)
+
+
+def _table(header: list[str], lines: Sequence[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *lines))
 
 
 def _goodness(score: Score) -> float:
