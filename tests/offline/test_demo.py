@@ -14,6 +14,7 @@ from cleanplate.offline.demo.drawing import Canvas, curve
 from cleanplate.offline.demo.figure import SECONDS, draw, pose_at
 from cleanplate.offline.demo.room import HEIGHT, WIDTH, landscape, room
 from cleanplate.offline.video import VideoSource
+from cleanplate.studio.bench import CAMERA
 
 
 def test_shapes_have_soft_edges_and_clean_colours() -> None:
@@ -121,7 +122,7 @@ def test_with_a_camera_obs_films_the_first_one_after_a_countdown(
     requests = dict(obs.client.requests)
     assert requests["create_input"][2:4] == ("v4l2_input", {"device_id": str(devices / "video2")})
     assert requests["create_source_filter"][3]["countdown"] == demo.COUNTDOWN
-    assert obs.steps == [f"size of {demo.CAMERA}", "cleanplate.capture", "record", "close", "left"]
+    assert obs.steps == [f"size of {CAMERA}", "cleanplate.capture", "record", "close", "left"]
     assert held == [False]  # a real camera cannot be held
     assert f"leave the picture within {demo.COUNTDOWN} s" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
