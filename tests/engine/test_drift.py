@@ -59,6 +59,27 @@ def test_moved_camera_is_reported_and_withdrawn() -> None:
     assert play(stream, scene, SETTLED) is None
 
 
+def test_moved_camera_is_reported_in_a_bare_room() -> None:
+    room = np.full((HEIGHT, WIDTH, 3), (190, 200, 205), np.float32)
+    room[:, 400:] = (170, 110, 60)
+    room[230:] = (70, 80, 90)
+    engine = create_engine("difference")
+    engine.set_samples([photograph(room, 1)])
+    stream = engine.stream()
+    scene = add_person(room, person_mask())
+    assert play(stream, scene, SETTLED) is None
+    drift = play(stream, moved(scene, 14, -9), SETTLED)
+    assert drift is not None
+    assert drift.kind == "camera"
+
+
+def test_an_empty_wall_tells_nothing() -> None:
+    wall = np.full((HEIGHT, WIDTH, 3), (190, 200, 205), np.float32)
+    engine = create_engine("difference")
+    engine.set_samples([photograph(wall, 1)])
+    assert play(engine.stream(), add_person(wall, person_mask()), SETTLED) is None
+
+
 def test_changed_lamp_is_reported() -> None:
     drift = play(new_stream(), furnished_room() * np.array([0.6, 0.9, 1.1], np.float32), SETTLED)
     assert drift is not None
