@@ -75,7 +75,7 @@ class Stream(ABC):
         self._samples: BackgroundSamples | None = None
         self._scene: Scene | None = None
         self._light = UNCHANGED
-        self._background: Plane | None = None
+        self._last_alpha: Plane | None = None  # matte of the frame before
         self._size = (0, 0)
         self.reset()
 
@@ -94,10 +94,12 @@ class Stream(ABC):
         self._follow(width=bgr.shape[1], height=bgr.shape[0])
         scene = self._scene
         if scene and self._frames % self.light_interval == 0:
-            self._light = scene.tracker.update(bgr, self._background)
+            self._light = scene.tracker.update(
+                bgr, None if self._last_alpha is None else 1 - self._last_alpha
+            )
         self._frames += 1
         matte = self._matte(bgr)
-        self._background = 1 - matte.alpha
+        self._last_alpha = matte.alpha
         alpha = self._smoother.smooth(matte.alpha, bgr, self.smoothing)
         alpha = shift_edge(alpha, self.shift * bgr.shape[1] / 512)
         if scene is None:
@@ -108,7 +110,7 @@ class Stream(ABC):
     def reset(self) -> None:
         """Forget the past: the next frame is the first."""
         self._smoother = TemporalSmoother()
-        self._background = None
+        self._last_alpha = None
         self._frames = 0  # since the start, or since the scene was taken up
         if self._scene:
             self._scene.tracker.reset()

@@ -118,7 +118,7 @@ class _Network:
 
 class _OnnxStream(Stream):
     # Networks see to the light themselves: only the compositing and the watch for drift want to know it.
-    light_interval = 4
+    light_interval = 8
 
     def __init__(self, engine: OnnxEngine) -> None:
         super().__init__(engine)
