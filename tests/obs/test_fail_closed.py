@@ -17,9 +17,10 @@ from filtered_camera import (
     wait_for_figure,
 )
 from fixture_types import CloseCleanly, StartObs
+from hdr import write_pq_clip
 
 from cleanplate.studio.config import SCENE
-from cleanplate.studio.scene import Clip, empty_clip, raw_frames, shows_marker
+from cleanplate.studio.scene import FRAMES_PER_SECOND, Clip, empty_clip, raw_frames, shows_marker
 from cleanplate.studio.session import ObsSession
 from cleanplate.studio.waiting import wait_for
 from cleanplate.wire.protocol import FRAMES_OFFSET, MATTES_OFFSET, SEGMENT_BYTES
@@ -106,11 +107,13 @@ def test_missing_model(start_obs: StartObs, close_cleanly: CloseCleanly, person:
     close_cleanly(obs)
 
 
-def test_resolution_changes_while_recording(
+def test_resolution_and_format_change_while_recording(
     start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip, person: Clip, tmp_path: Path
 ) -> None:
     half = empty_clip(tmp_path / "half.avi", width=320, height=180)
     large = empty_clip(tmp_path / "large.avi", width=960, height=540)
+    hdr = tmp_path / "hdr.mkv"  # 10 bits, YUV, another curve and other primaries
+    write_pq_clip(hdr, person.frames[:FRAMES_PER_SECOND])
     obs = start_obs(scripts=scripts())
     add_filtered_camera(obs, empty_room)
     capture_then_enter(obs, person)
@@ -120,6 +123,10 @@ def test_resolution_changes_while_recording(
             _wait_for_width(obs, clip.frames[0].shape[1])
             obs.wait_until_recorded(obs.recorded_seconds() + 1)
         wait_for_figure(obs)
+        for path in (hdr, person.path):
+            obs.show_clip(CAMERA, path)
+            obs.wait_until_recorded(obs.recorded_seconds() + 1)
+            wait_for_figure(obs)
     for scale in (0.5, 1.0, 1.5):
         assert raw_frames(recording.path, scale) == []
     close_cleanly(obs)
