@@ -23,7 +23,7 @@ class SampleFeatures(NamedTuple):
         bgr_4: [H / 4, W / 16, S, D, K], keys in the windows around every block of four places in a row.
         bgr_8: [H / 8, W / 16, S, D, K], likewise of blocks of two places.
         bgr_16: [H / 16, W / 16, S, D, K], likewise of single places.
-        bgr_2: [S, 3, D, H / 2, W / 2], colours in a window around every place.
+        bgr_2: [S, 3, 3, H / 2, W / 2], colours of every place, and their range around it.
         bgr_global: [S, G], the globally pooled features of paper 003.
     """
 

@@ -3,8 +3,9 @@
 `LocalMatching` knows what is background, at a quarter of the size and coarser. Where the edge runs is told
 best by the pixels themselves (Sengupta et al. 2020 and Lin et al. 2021 give their networks the plate for
 this), but only at the same exposure, and only where the plate is in register within a pixel or two. So the
-plate is brought to the frame's exposure, by places that matching takes for background, and compared in a
-small window.
+frame is brought to the plate's exposure, by places that matching takes for background, and compared with the
+range of colours in a small window. (The nearest colour of the window measures the same, and takes twice as
+long.)
 """
 
 from __future__ import annotations
@@ -16,13 +17,12 @@ from torch.nn import functional as F  # noqa: N812
 RADIUS = 1  # places of the window, at half size
 SATURATION = 0.125  # a difference of colour that is surely none of noise, of 1
 SURE_MATCH = 0.7  # cosine from which a place counts for the exposure
-CENTRE = 2 * RADIUS * (RADIUS + 1)  # of the window's D places
 
 
 class PixelDifference(nn.Module):
-    """Least difference of colour between each place of the frame and a window of every sample, at half size.
+    """Difference of colour between each place of the frame and a window of every sample, at half size.
 
-    Shapes: N frames, S samples, D = (2 RADIUS + 1)^2 places of the window. Nothing is learned here.
+    Shapes: N frames, S samples. Nothing is learned here.
 
     Attributes:
         channels: Of the output of `forward`: red, green, blue each on its own, and their mean.
@@ -31,21 +31,22 @@ class PixelDifference(nn.Module):
     channels = 4
 
     def candidates(self, bgr: Tensor) -> Tensor:
-        """Return the colours around every place of samples [M, 3, H, W]: [M, 3, D, H / 2, W / 2]."""
+        """Return the colours of samples [M, 3, H, W]: [M, 3, 3, H / 2, W / 2].
+
+        They are each place's own, and the least and the greatest in the window around it.
+        """
         half = F.avg_pool2d(bgr, 2)
-        height, width = half.shape[-2:]
         padded = F.pad(half, (RADIUS,) * 4, mode="replicate")
         side = 2 * RADIUS + 1
-        return torch.stack(
-            [padded[..., y : y + height, x : x + width] for y in range(side) for x in range(side)], dim=2
-        )
+        least, greatest = -F.max_pool2d(-padded, side, 1), F.max_pool2d(padded, side, 1)
+        return torch.stack([half, least, greatest], dim=1)
 
     def forward(self, src: Tensor, candidates: Tensor, cosine: Tensor, present: Tensor) -> Tensor:
         """Compare frames with their samples.
 
         Args:
             src: The frames [N, 3, H, W], RGB, 0..1.
-            candidates: [N, S, 3, D, H / 2, W / 2], as `candidates` gives them.
+            candidates: [N, S, 3, 3, H / 2, W / 2], as `candidates` gives them.
             cosine: [N, 1, H / 8, W / 8], one plus the best match in any sample.
             present: [N, S], 1 where there is a sample, 0 where the tensor is only padded.
 
@@ -53,16 +54,16 @@ class PixelDifference(nn.Module):
             [N, 4, H / 2, W / 2], 0 alike to 1 at least `SATURATION` apart; all 0 without samples.
         """
         half = F.avg_pool2d(src, 2)
-        gain = self._gain(half, candidates[:, :, :, CENTRE], cosine)
-        # The frame is brought to the plates' exposure, and what it is apart brought back: it is smaller.
-        apart = ((half[:, None] / gain)[:, :, :, None] - candidates).abs()
-        mean = (gain.flatten(2)[:, :, None] / 3) @ apart.flatten(3)
-        each, mean = apart.amin(3) * gain, mean.reshape_as(apart[:, :, :1]).amin(3)
+        plates, least, greatest = candidates.unbind(2)
+        gain = self._gain(half, plates, cosine)
+        seen = half[:, None] / gain
+        apart = torch.relu(torch.maximum(least - seen, seen - greatest)) * gain
         # A sample that is not there is far from every colour.
-        nearest = torch.cat([each, mean], 2) + 2 * (1 - present)[:, :, None, None, None]
+        absent = 2 * (1 - present)[:, :, None, None, None]
+        apart = torch.cat([apart, apart.mean(2, keepdim=True)], 2) + absent
+        # Transposed, because ONNX Runtime is slow to reduce the first dimension that is not 1.
+        nearest = apart.transpose(1, 2).amin(2)
         is_known = present.amax(1)[:, None, None, None]
-        # ONNX Runtime is slow to reduce the first dimension that is not 1.
-        nearest = nearest.transpose(1, 2).amin(2)
         return (nearest / SATURATION).clamp(max=1) * is_known
 
     def _gain(self, half: Tensor, plates: Tensor, cosine: Tensor) -> Tensor:
