@@ -93,6 +93,7 @@ def test_the_tests_elsewhere_exist(test: str) -> None:
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
+@pytest.mark.slow
 def test_the_commands_for_users(tmp_path: Path) -> None:
     write_clip(tmp_path / "empty.mp4", [room()] * 60)
     write_clip(tmp_path / "talk.mp4", [scene(number) for number in range(10)], sound="aac")

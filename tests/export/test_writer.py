@@ -19,7 +19,6 @@ from cleanplate.export.writer import (
     check_graphs,
     export_network,
     load_network,
-    write_graphs,
 )
 from cleanplate.nets.cleanplate import CleanPlateNet
 
