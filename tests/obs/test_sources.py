@@ -60,7 +60,7 @@ def test_two_cameras(
     # As a source that is duplicated in OBS: the copy starts with the samples of the first.
     add_filtered_camera(obs, person, name="second", sample_set=sample_set)
     wait_for(lambda: shows_figure(obs.screenshot("second")), "the figure of the second camera")
-    assert shows_figure(obs.screenshot(CAMERA))
+    wait_for(lambda: shows_figure(obs.screenshot(CAMERA)), "the figure of the first camera")
     assert len({worker.pid for worker in obs.workers()}) == 2
 
     path = obs.record(1)

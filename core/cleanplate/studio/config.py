@@ -16,8 +16,9 @@ CANVAS_WIDTH = 640
 CANVAS_HEIGHT = 360
 FRAMES_PER_SECOND = 30
 
-# BGRA in, Ut Video in RGB out: lossless, cheap to encode, so that recorded pixels can be compared exactly.
-# Matroska keeps what was written when OBS is killed. No sound: on a busy machine, its first packet sometimes
+# BGRA in and out: recorded pixels can be compared exactly, and it costs hardly any time. That matters because
+# OBS frees the encoder when a recording ends without waiting for the frame that is just being encoded, and
+# crashes. NUT keeps what was written when OBS is killed. No sound: on a busy machine, its first packet sometimes
 # ends a recording with "Invalid argument".
 _PROFILE_INI = """\
 [General]
@@ -42,10 +43,9 @@ FilenameFormatting=%CCYY-%MM-%DD %hh-%mm-%ss
 RecType=FFmpeg
 FFOutputToFile=true
 FFFilePath={recordings}
-FFExtension=mkv
-FFFormat=matroska
-FFFormatMimeType=video/x-matroska
-FFVEncoder=utvideo
+FFExtension=nut
+FFFormat=nut
+FFVEncoder=rawvideo
 FFVGOPSize=1
 FFIgnoreCompat=true
 FFAudioMixes=0
