@@ -18,8 +18,8 @@ FRAMES_PER_SECOND = 30
 
 # BGRA in and out: recorded pixels can be compared exactly, and it costs hardly any time. That matters because
 # OBS frees the encoder when a recording ends without waiting for the frame that is just being encoded, and
-# crashes. NUT keeps what was written when OBS is killed. No sound: on a busy machine, its first packet sometimes
-# ends a recording with "Invalid argument".
+# crashes. NUT keeps what was written when OBS is killed. No sound: on a busy machine, its first packet
+# sometimes ends a recording with "Invalid argument".
 _PROFILE_INI = """\
 [General]
 Name={profile}
