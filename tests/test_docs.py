@@ -103,7 +103,7 @@ def test_the_commands_for_users(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(not (ROOT.parent / "shared" / "pretrained").is_dir(), reason="../shared is not there")
 def test_the_commands_that_make_a_network(tmp_path: Path) -> None:
     project = make_small_project(ROOT, tmp_path)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import tarfile
 import tomllib
@@ -37,7 +38,9 @@ def make_small_project(root: Path, folder: Path) -> Path:
     configs.mkdir(parents=True)
     for path in (root / "models/cleanplate/training/configs").glob("*.toml"):
         (configs / path.name).write_text(shortened(path.read_text(encoding="utf-8")), encoding="utf-8")
-    last = project / "runs/fast-5/last.ckpt"
+    # What comes out of the stages that models/README.md leaves to the reader, to be exported.
+    page = (root / "models/README.md").read_text(encoding="utf-8")
+    last = project / re.findall(r"^cleanplate export (\S+)", page, re.MULTILINE)[0]
     last.parent.mkdir(parents=True)
     shutil.copy(root / "models/checkpoints/cleanplate-fast.ckpt", last)
     write_archives(shared / "data")
