@@ -89,3 +89,21 @@ def test_loading_is_strict(net: CleanPlateNet, tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), states.values(), strict=True))
     with pytest.raises(CheckpointError, match="does not fit"):
         load_network(path, {})
+
+
+def test_half_precision_is_a_model_of_its_own(net: CleanPlateNet, folder: Path, tmp_path: Path) -> None:
+    card = export_network(cleanplate_graphs(net), tmp_path, TEXT, half=True)
+    assert card == tmp_path / "toy-fp16.json"
+    assert json.loads(card.read_text(encoding="utf-8"))["role"] is None
+    weights = onnx.load(tmp_path / "toy-fp16.onnx").graph.initializer
+    halves = sum(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in weights)
+    assert halves > len(weights) / 2
+    rng = np.random.default_rng(1)
+    frame, sample = (rng.integers(0, 256, (48, 64, 3), np.uint8) for _ in range(2))
+    alphas = []
+    for path, name in ((folder, "toy"), (tmp_path, "toy-fp16")):
+        engine = create_engine(name, provider="cpu", models=[path], threads=1)
+        engine.set_samples([sample])
+        alphas.append(engine.stream().process(frame).alpha)
+    np.testing.assert_allclose(alphas[1], alphas[0], atol=0.01)
+    assert not np.array_equal(alphas[1], alphas[0])

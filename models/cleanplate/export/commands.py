@@ -5,10 +5,18 @@
 from __future__ import annotations
 
 import tomllib
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Precision(StrEnum):
+    """Of a model's weights and sums."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
 
 
 def export(
@@ -23,6 +31,9 @@ def export(
         ),
     ],
     output: Annotated[Path, typer.Option(help="Where the model goes.")] = Path("models/weights"),
+    precision: Annotated[
+        Precision, typer.Option(help="fp16 writes a second model, NAME-fp16, for GPUs.")
+    ] = Precision.FP32,
 ) -> None:
     """Write a trained network as ONNX with its card, after comparing it with PyTorch at two sizes."""
     from cleanplate.export.background_cut import background_cut_graphs, load_background_cut
@@ -39,7 +50,8 @@ def export(
             if kind == "background-cut"
             else cleanplate_graphs(load_network(checkpoint, network))
         )
-        written = export_network(graphs, output, CardText(role=table.pop("role", None), **table))
+        text = CardText(role=table.pop("role", None), **table)
+        written = export_network(graphs, output, text, half=precision is Precision.FP16)
     except ExportError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
