@@ -20,7 +20,6 @@ import numpy as np
 import onnx
 import torch
 
-from cleanplate.engine.providers import load_onnxruntime
 from cleanplate.export.graphs import Graphs
 from cleanplate.nets.cleanplate import CleanPlateNet
 
@@ -153,7 +152,7 @@ def write_graphs(graphs: Graphs, frame: Path, samples: Path) -> None:
 
 def halve(path: Path) -> None:
     """Convert a graph's weights and sums to 16 bits, in place; what it takes and gives stays float32."""
-    load_onnxruntime()
+    _load_onnxruntime()
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
 
     with warnings.catch_warnings():
@@ -167,7 +166,7 @@ def check_graphs(graphs: Graphs, frame: Path, samples: Path, tolerance: float = 
     Raises:
         MismatchError: It is above the tolerance.
     """
-    onnxruntime = load_onnxruntime()
+    onnxruntime = _load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     worst = 0.0
@@ -191,6 +190,14 @@ def check_graphs(graphs: Graphs, frame: Path, samples: Path, tolerance: float = 
                         f"{difference:.2g} from torch (allowed {tolerance:g}): do not ship it"
                     )
     return worst
+
+
+def _load_onnxruntime() -> Any:
+    # Before it is loaded: by default it reports to Microsoft.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime  # noqa: PLC0415
+
+    return onnxruntime
 
 
 def _card(graphs: Graphs, text: CardText, frame: Path, samples: Path) -> dict[str, Any]:
