@@ -1,12 +1,14 @@
 """Background Cut in the engine: frame after frame what the network computes from the whole video."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from cleanplate.engine.matting import create_engine
+from cleanplate.engine.card import read_card
+from cleanplate.engine.matting import available_models, create_engine
 from cleanplate.export.background_cut import background_cut_graphs, load_background_cut
 from cleanplate.export.writer import CardText, CheckpointError, export_network
 from cleanplate.nets.background_cut import BackgroundCutNet, scaled_widths
@@ -15,6 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter warns of its o
 
 SIZE = (48, 64)
 TEXT = CardText("toy", "A toy", None, "none", "none", ({"name": "nothing", "licence": "none"},), 48 * 64)
+WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 TINY = scaled_widths(1 / 16)
 
 
@@ -75,3 +78,13 @@ def test_loading(net: BackgroundCutNet, tmp_path: Path) -> None:
     torch.save({"state_dict": states, "network": network, "widths": TINY}, path)
     loaded = load_background_cut(path).state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in net.state_dict().items())
+
+
+def test_the_shipped_one_can_be_chosen_but_is_never_chosen_by_itself() -> None:
+    assert "background-cut" in available_models([WEIGHTS])
+    card = read_card(WEIGHTS / "background-cut.json")
+    assert card.role is None
+    assert (
+        "for comparison" in json.loads((WEIGHTS / "background-cut.json").read_text(encoding="utf-8"))["title"]
+    )
+    assert create_engine("auto", provider="cpu", models=[WEIGHTS], threads=1).name != card.name
