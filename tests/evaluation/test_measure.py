@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cleanplate.evaluation.matters import EngineMatter, RivalMatter
+from cleanplate.evaluation.commands import measure_all
+from cleanplate.evaluation.matters import SAMPLE_COUNTS, EngineMatter, RivalMatter
 from cleanplate.evaluation.measure import SPEED_FRAMES, SPEED_TURNS, measure, milliseconds_together
 from cleanplate.evaluation.report import contact_sheet, markdown_table, trimap_table, worst_scores
 from cleanplate.evaluation.sets import SetError, read_set
@@ -21,7 +22,7 @@ class Threshold:
     """Takes what is bright for the person, unless it is bright in the first sample too."""
 
     name = "threshold"
-    uses_samples = True
+    sample_counts = SAMPLE_COUNTS
 
     def start(self, samples: Sequence[NDArray[np.uint8]]) -> None:
         self._samples = list(samples)
@@ -142,3 +143,12 @@ def test_rivals_run(name: str) -> None:
     assert alpha.shape == (90, 160)
     assert alpha.min() >= 0
     assert alpha.max() <= 1
+
+
+def test_what_needs_a_sample_is_measured_with_samples_alone(sets: Path) -> None:
+    rows = measure_all([EngineMatter("difference", []), Threshold()], read_set(sets / "toy"))
+    assert [(row.model, row.samples) for row in rows] == [
+        ("difference", 1),
+        ("threshold", 0),
+        ("threshold", 1),
+    ]

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cleanplate.engine.errors import EngineError
-from cleanplate.evaluation.matters import EngineMatter, Matter, RivalMatter
+from cleanplate.evaluation.matters import SAMPLE_COUNTS, EngineMatter, Matter, RivalMatter
 from cleanplate.evaluation.measure import Measured, measure, milliseconds_together
 from cleanplate.evaluation.record import record_quality
 from cleanplate.evaluation.report import (
@@ -23,7 +23,6 @@ from cleanplate.evaluation.report import (
 )
 from cleanplate.evaluation.sets import Case, SetError, read_set, set_names
 
-SAMPLE_COUNTS = (0, 1, 3)
 RIVALS = ("mediapipe-landscape", "mediapipe-selfie", "sinet")
 
 
@@ -80,11 +79,9 @@ def evaluate(
 def measure_all(matters: list[Matter], cases: list[Case]) -> list[Measured]:
     """Measure models on a set with every number of samples that both can use."""
     most = max(case.sample_count() for case in cases)
-    rows = []
-    for matter in matters:
-        counts = [count for count in SAMPLE_COUNTS if count <= most] if matter.uses_samples else [0]
-        rows += [measure(matter, cases, count) for count in counts]
-    return rows
+    return [
+        measure(matter, cases, count) for matter in matters for count in matter.sample_counts if count <= most
+    ]
 
 
 def on_gpu(models: list[str], weights: Path) -> list[Matter]:
@@ -104,10 +101,7 @@ def times(
         samples = case.samples(count)
         if len(samples) < count:
             continue
-        measured = milliseconds_together(matters, frame, samples, clock)
-        taken |= {
-            (matter.name, count): value
-            for matter, value in zip(matters, measured, strict=True)
-            if matter.uses_samples or count == 0
-        }
+        able = [matter for matter in matters if count in matter.sample_counts]
+        measured = milliseconds_together(able, frame, samples, clock)
+        taken |= {(matter.name, count): value for matter, value in zip(able, measured, strict=True)}
     return taken

@@ -17,11 +17,19 @@ UInt8 = NDArray[np.uint8]
 Float = NDArray[np.float32]
 
 
+SAMPLE_COUNTS = (0, 1, 3)
+
+
 class Matter(Protocol):
-    """Makes mattes of a video's frames."""
+    """Makes mattes of a video's frames.
+
+    Attributes:
+        name: As the table has it.
+        sample_counts: Those of `SAMPLE_COUNTS` with which it is measured.
+    """
 
     name: str
-    uses_samples: bool
+    sample_counts: tuple[int, ...]
 
     def start(self, samples: Sequence[UInt8]) -> None:
         """Begin a new video with background samples (uint8 [H, W, 3] BGR)."""
@@ -34,10 +42,9 @@ class EngineMatter:
     """A model through the engine, exactly as the filter uses it.
 
     Attributes:
+        sample_counts: All; those above 0 if it can do nothing without.
         provider: What computes it.
     """
-
-    uses_samples = True
 
     def __init__(
         self, name: str, folders: Sequence[Path], provider: str = "cpu", threads: int | None = 1
@@ -46,6 +53,7 @@ class EngineMatter:
         self.name = name
         self._engine = create_engine(name, provider=provider, models=folders, threads=threads)
         self.provider = self._engine.provider
+        self.sample_counts = SAMPLE_COUNTS[1:] if self._engine.needs_samples else SAMPLE_COUNTS
         self._stream = self._engine.stream()
 
     def start(self, samples: Sequence[UInt8]) -> None:
@@ -61,7 +69,7 @@ class EngineMatter:
 class RivalMatter:
     """A rival's network: one picture in, one mask out, nothing remembered, samples ignored."""
 
-    uses_samples = False
+    sample_counts = (0,)
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         """Load `mediapipe-landscape.onnx`, `mediapipe-selfie.onnx` or `sinet.onnx`."""
