@@ -36,6 +36,7 @@ import argparse
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import platform
@@ -1233,6 +1234,8 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 
 def main() -> int:
     """Do what the user typed; the exit status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # each step is seen when it begins, also down a pipe
     arguments = parse_arguments()
     offline = arguments.offline.resolve() if arguments.offline else None
     options = Options(arguments.provider, arguments.upgrade, offline, arguments.dry_run)

@@ -15,6 +15,8 @@ SCENE = "Scene"
 CANVAS_WIDTH = 640
 CANVAS_HEIGHT = 360
 FRAMES_PER_SECOND = 30
+RECORDINGS = "recordings"
+"""Folder in the session's home."""
 
 # BGRA in and out: recorded pixels can be compared exactly, and it costs hardly any time. That matters because
 # OBS frees the encoder when a recording ends without waiting for the frame that is just being encoded, and
@@ -90,6 +92,7 @@ class Video:
 
 
 SDR = Video("RGB", "sRGB", "Full")
+SDR_PIXEL_BYTES = 4  # of a recording
 # Rec. 2100 PQ in 10 bits. Look at screenshots: encoding this takes so long that OBS, which frees an encoder
 # without waiting for it, crashes when a recording ends.
 HDR = Video("P010", "2100PQ", "Partial")
@@ -113,7 +116,7 @@ def write_config(home: Path, port: int, scripts: list[Script], video: Video = SD
         video: of the canvas.
     """
     config = obs_folder(home)
-    recordings = home / "recordings"
+    recordings = home / RECORDINGS
     websocket = config / "plugin_config" / "obs-websocket"
     profiles = [config / "basic" / "profiles" / name for name in (PROFILE, SPARE_PROFILE)]
     scenes = config / "basic" / "scenes"

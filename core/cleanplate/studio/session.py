@@ -38,8 +38,10 @@ from obsws_python.error import OBSSDKRequestError
 from cleanplate.studio.config import (
     COLLECTION,
     PROFILE,
+    RECORDINGS,
     SCENE,
     SDR,
+    SDR_PIXEL_BYTES,
     SPARE_PROFILE,
     Script,
     Video,
@@ -324,7 +326,21 @@ class ObsSession:
         """Record for a while, counted in the recording's own time."""
         with self.recording() as recording:
             self.wait_until_recorded(seconds)
+            if self._video == SDR:
+                self._wait_until_written(seconds)
         return recording.path
+
+    def _wait_until_written(self, seconds: float) -> None:
+        """Wait for the file: OBS counts frames that it has yet to write, and drops them when it stops."""
+        video = self.client.get_video_settings()
+        rate: float = video.fps_numerator / video.fps_denominator
+        size: float = seconds * rate * video.output_width * video.output_height * SDR_PIXEL_BYTES
+
+        def written() -> bool:
+            files = (path.stat() for path in (self.home / RECORDINGS).iterdir())
+            return max(files, key=lambda file: file.st_mtime_ns).st_size >= size
+
+        wait_for(written, f"{seconds} s of recording in the file", 60 + 4 * seconds)
 
     def wait_until_recorded(self, seconds: float) -> None:
         """Wait until the running recording is at least so long."""
