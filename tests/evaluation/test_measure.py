@@ -22,7 +22,7 @@ class Threshold:
     """Takes what is bright for the person, unless it is bright in the first sample too."""
 
     name = "threshold"
-    sample_counts = SAMPLE_COUNTS
+    sample_counts: tuple[int, ...] = SAMPLE_COUNTS
 
     def start(self, samples: Sequence[NDArray[np.uint8]]) -> None:
         self._samples = list(samples)

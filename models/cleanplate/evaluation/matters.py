@@ -53,7 +53,9 @@ class EngineMatter:
         self.name = name
         self._engine = create_engine(name, provider=provider, models=folders, threads=threads)
         self.provider = self._engine.provider
-        self.sample_counts = SAMPLE_COUNTS[1:] if self._engine.needs_samples else SAMPLE_COUNTS
+        self.sample_counts: tuple[int, ...] = (
+            SAMPLE_COUNTS[1:] if self._engine.needs_samples else SAMPLE_COUNTS
+        )
         self._stream = self._engine.stream()
 
     def start(self, samples: Sequence[UInt8]) -> None:
@@ -69,7 +71,7 @@ class EngineMatter:
 class RivalMatter:
     """A rival's network: one picture in, one mask out, nothing remembered, samples ignored."""
 
-    sample_counts = (0,)
+    sample_counts: tuple[int, ...] = (0,)
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         """Load `mediapipe-landscape.onnx`, `mediapipe-selfie.onnx` or `sinet.onnx`."""
