@@ -28,8 +28,8 @@ ALLOWED: dict[str, frozenset[str]] = {
     "web": frozenset({"offline"}),
     "nets": frozenset(),
     "data": frozenset({"engine"}),  # the webcam clips' plate and mattes
-    "training": frozenset({"nets", "data", "evaluation"}),
-    "export": frozenset({"nets"}),
+    "training": frozenset({"nets", "data", "evaluation", "engine"}),  # its way of scaling pictures
+    "export": frozenset({"nets", "engine"}),  # the words of the model card
     "evaluation": frozenset({"engine"}),
 }
 # What a part may not need, though the environment of a developer has it.

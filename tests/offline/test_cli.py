@@ -229,7 +229,7 @@ def test_bench_obs_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mon
 def test_the_commands_that_make_networks_are_shown_without_loading_their_libraries() -> None:
     status, said = run("--help")
     assert status == 0
-    for name in ("data", "train", "prune", "export", "evaluate"):
+    for name in ("data", "train", "prune", "compare", "export", "evaluate"):
         assert f" {name} " in said
     heavy = "{'torch', 'lightning', 'onnx', 'onnxruntime', 'pymatting', 'matplotlib'}"
     program = f"import sys, cleanplate.offline.cli; print({heavy} & set(sys.modules))"

@@ -1,4 +1,4 @@
-"""`cleanplate train` and `cleanplate prune`: what a user types; PyTorch is loaded only when they run."""
+"""`cleanplate train`, `prune` and `compare`: what a user types; PyTorch is loaded only when they run."""
 
 # ruff: noqa: PLC0415
 
@@ -88,3 +88,52 @@ def prune(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"pruned: {last}")
+
+
+def compare(
+    configs: Annotated[
+        list[Path], typer.Argument(metavar="CONFIG...", help="The runs' TOML files.", show_default=False)
+    ],
+    sets: Annotated[Path, typer.Option(help="As `cleanplate data held-out` wrote them.", show_default=False)],
+    runs: Annotated[Path, typer.Option(help="Where each run has a folder of its config's name.")] = Path(
+        "runs"
+    ),
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this set; may be given several times.", show_default=False)
+    ] = None,
+    samples: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="How many samples; may be given several times. Default: 0, 1 and 3."),
+    ] = None,
+    threads: Threads = 0,
+) -> None:
+    """Print one Markdown table of trained runs on the evaluation sets, before any export.
+
+    Background Cut is measured with and without its refinement.
+    """
+    import torch
+
+    from cleanplate.evaluation.measure import Measured
+    from cleanplate.evaluation.report import markdown_table
+    from cleanplate.evaluation.sets import SetError, read_set, set_names
+    from cleanplate.training.comparison import measure_module, variants
+    from cleanplate.training.config import ConfigError, load_config
+    from cleanplate.training.run import load_module
+
+    if threads:
+        torch.set_num_threads(threads)
+    rows: list[Measured] = []
+    try:
+        for name in only or set_names(sets):
+            cases = read_set(sets / name)
+            most = max(case.sample_count() for case in cases)
+            counts = [count for count in samples or (0, 1, 3) if count <= most]
+            for config in configs:
+                settings = load_config(config)
+                module = load_module(settings, runs / config.stem / "last.ckpt")
+                for title, variant in variants(config.stem, module):
+                    rows += [measure_module(title, variant, settings, cases, count) for count in counts]
+    except (ConfigError, SetError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(markdown_table(rows, {}))

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from cleanplate.data.batches import Batch, BatchOptions
 from cleanplate.data.scenes import SceneOptions
-from cleanplate.evaluation.runs import mattes, measure_module, variants
 from cleanplate.evaluation.sets import read_set
 from cleanplate.training.background_cut_module import BackgroundCutModule
+from cleanplate.training.comparison import mattes, measure_module, variants
 from cleanplate.training.config import Config
 from cleanplate.training.module import MattingModule
 
