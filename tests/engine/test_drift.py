@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from scenes import HEIGHT, WIDTH, add_person, draw_room, person_mask, photograph
 
@@ -59,6 +60,7 @@ def test_moved_camera_is_reported_and_withdrawn() -> None:
     assert play(stream, scene, SETTLED) is None
 
 
+@pytest.mark.slow
 def test_moved_camera_is_reported_in_a_bare_room() -> None:
     room = np.full((HEIGHT, WIDTH, 3), (190, 200, 205), np.float32)
     room[:, 400:] = (170, 110, 60)
@@ -99,6 +101,7 @@ def lit(side: float, colour: tuple[float, float, float]) -> NDArray[np.float32]:
     return np.clip(room, 0, 255)
 
 
+@pytest.mark.slow
 def test_a_lamp_that_lights_a_part_of_the_room_is_reported_and_withdrawn() -> None:
     stream = new_stream()
     drift = play(stream, add_person(lit(0.5, (1.6, 1.6, 1.6)), person_mask()), SETTLED)
@@ -118,6 +121,7 @@ def test_shadows_of_the_person_are_no_drift() -> None:
     assert play(new_stream(), add_person(scene, person_mask()), SETTLED) is None
 
 
+@pytest.mark.slow
 def test_a_hand_before_the_lens_for_half_a_second_is_no_drift() -> None:
     stream = new_stream()
     play(stream, furnished_room(), CHECK_FRAMES)

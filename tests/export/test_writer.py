@@ -91,6 +91,7 @@ def test_loading_is_strict(net: CleanPlateNet, tmp_path: Path) -> None:
         load_network(path, {})
 
 
+@pytest.mark.slow
 def test_half_precision_is_a_model_of_its_own(net: CleanPlateNet, folder: Path, tmp_path: Path) -> None:
     card = export_network(cleanplate_graphs(net), tmp_path, TEXT, half=True)
     assert card == tmp_path / "toy-fp16.json"

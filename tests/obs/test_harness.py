@@ -113,6 +113,7 @@ def test_marker_is_found_at_another_scale() -> None:
     assert not shows_marker(_without_markers(room(320, 180), 0.5), scale=0.5)
 
 
+@pytest.mark.slow
 def test_marker_is_not_found_elsewhere(person: Clip) -> None:
     noise = np.random.default_rng(1).integers(0, 256, room().shape).astype(np.uint8)
     replaced = composite(person.mattes[0], person.frames[0], np.full_like(room(), (0, 255, 0)))

@@ -261,6 +261,7 @@ def test_a_missing_library_is_named_with_what_to_install(
     assert (end.value.code, f"needs {library}" in said, "'.[cpu,train]'" in said) == (1, True, True), said
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_playable_file(tmp_path: Path, empty: Path) -> None:
     film = write_clip(tmp_path / "in.mp4", [scene(n) for n in range(1200)], sound="aac")
     target = tmp_path / "out.mp4"
