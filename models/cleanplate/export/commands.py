@@ -42,8 +42,7 @@ def export(
 
     table = tomllib.loads(card.read_text(encoding="utf-8"))
     kind, network = table.pop("kind", "cleanplate"), table.pop("network", {})
-    for key in ("data", "quality"):
-        table[key] = tuple(table.get(key, ()))
+    table["data"] = tuple(table.get("data", ()))
     try:
         graphs = (
             background_cut_graphs(load_background_cut(checkpoint))

@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,6 @@ class CardText:
         licence: Of the weights.
         command: That trained it.
         data: Name and licence of each data set.
-        quality: Set, metric and value as measured on the shipped graph.
         area: Width times height of the frames it was made for, in pixels.
     """
 
@@ -65,7 +64,6 @@ class CardText:
     command: str
     data: tuple[dict[str, str], ...]
     area: int
-    quality: tuple[dict[str, Any], ...] = field(default=())
 
 
 def load_network(checkpoint: Path, network: dict[str, Any]) -> CleanPlateNet:
@@ -219,7 +217,7 @@ def _card(graphs: Graphs, text: CardText, frame: Path, samples: Path) -> dict[st
         "foreground": False,
         "licence": text.licence,
         "training": {"command": text.command, "data": list(text.data)},
-        "quality": list(text.quality),
+        "quality": [],  # `cleanplate evaluate --record` measures it
     }
 
 
