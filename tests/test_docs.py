@@ -27,6 +27,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/
 PROGRAM = re.compile(r"^(python3? (installer/install\.py|check\.py|-m cleanplate\.\w+)|cleanplate )")
 
 USERS = "README.md"
+NETWORKS_VARIABLE = "CLEANPLATE_TEST_NETWORKS"
 NETWORKS = "models/README.md"
 HERE = (f"{USERS}: cleanplate ", f"{NETWORKS}: cleanplate ")
 """How pages and commands begin that this file runs, each page's in their order."""
@@ -104,6 +105,7 @@ def test_the_commands_for_users(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.skipif(NETWORKS_VARIABLE not in os.environ, reason=f"takes minutes: set {NETWORKS_VARIABLE}")
 @pytest.mark.skipif(not (ROOT.parent / "shared" / "pretrained").is_dir(), reason="../shared is not there")
 def test_the_commands_that_make_a_network(tmp_path: Path) -> None:
     project = make_small_project(ROOT, tmp_path)
