@@ -10,6 +10,8 @@ from cleanplate.engine.base import Stream
 from cleanplate.engine.drift import CHECK_FRAMES, CONFIRMATIONS, Drift
 from cleanplate.engine.matting import create_engine
 
+pytestmark = pytest.mark.slow  # films of many frames
+
 SETTLED = CHECK_FRAMES * (CONFIRMATIONS + 1)
 
 

@@ -189,6 +189,7 @@ def test_a_missing_camera_is_explained(tmp_path: Path) -> None:
     assert (status, "Camera 99 cannot be opened" in said) == (1, True), said
 
 
+@pytest.mark.slow
 def test_doctor_tells_versions_paths_and_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "BENCHMARK_SECONDS", 0.1)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
@@ -209,6 +210,7 @@ def test_doctor_tells_versions_paths_and_speed(tmp_path: Path, monkeypatch: pyte
     assert (status, "version 0.1.0" in said) == (0, True), said
 
 
+@pytest.mark.slow
 def test_bench_measures_models_and_rivals(tmp_path: Path) -> None:
     status, said = run("bench", "engine", "--seconds", "0.1")
     assert status == 0, said

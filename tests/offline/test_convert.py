@@ -114,6 +114,7 @@ def test_the_engine_gets_frames_of_its_own_size() -> None:
     assert engine.sizes == [engine.input_size(WIDTH, HEIGHT)]
 
 
+@pytest.mark.slow
 def test_a_fast_source_does_not_run_ahead() -> None:
     source = MadeUpSource(200)
     sink = MemorySink()

@@ -279,6 +279,7 @@ def test_an_interrupt_from_the_terminal_is_ignored(running: Filter) -> None:
     assert running.next_matte()
 
 
+@pytest.mark.slow
 def test_the_heart_beats_while_idle(running: Filter) -> None:
     beats = {running.channel.heartbeat_ns}
     end = time.monotonic() + 1.5
@@ -292,6 +293,7 @@ def test_the_heart_beats_while_idle(running: Filter) -> None:
     assert abs(time.monotonic_ns() - max(beats)) < 5e9  # it is the clock that all processes share
 
 
+@pytest.mark.slow
 def test_garbage_in_the_segment_does_not_kill_it(running: Filter) -> None:
     running.next_matte()
     rng = np.random.default_rng(2)
