@@ -1,25 +1,15 @@
 """Writing the evaluation sets, from drawn archives."""
 
-import io
-import tarfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from archives import write_archive
 
 from cleanplate.data.errors import SourceMissingError
 from cleanplate.data.held_out import Composites, write_held_out
 from cleanplate.data.scenes import SceneOptions
-
-
-def write_archive(path: Path, pictures: dict[str, np.ndarray]) -> None:
-    with tarfile.open(path, "w") as archive:
-        for name, picture in pictures.items():
-            data = cv2.imencode(Path(name).suffix, picture)[1].tobytes()
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """Archives and packed stores."""
 
-import io
-import tarfile
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
+from archives import write_archive
 
 from cleanplate.data.errors import SourceDamagedError, SourceMissingError
 from cleanplate.data.pack import cut_out
@@ -14,21 +12,12 @@ from cleanplate.data.sources import Picture, read_archive
 from cleanplate.data.store import PictureStore, write_store
 
 
-def add(archive: tarfile.TarFile, name: str, picture: np.ndarray) -> None:
-    data = cv2.imencode(Path(name).suffix, picture)[1].tobytes()
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    archive.addfile(member, io.BytesIO(data))
-
-
 def test_pictures_come_in_order_with_their_masks(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     mask = np.zeros((8, 10), np.uint8)
     mask[2:5] = 255
-    with tarfile.open(path, "w") as archive:
-        add(archive, "b.jpg", np.full((8, 10, 3), 200, np.uint8))
-        add(archive, "a.jpg", np.full((8, 10, 3), 40, np.uint8))
-        add(archive, "b.png", mask)
+    bright, dark = (np.full((8, 10, 3), level, np.uint8) for level in (200, 40))
+    write_archive(path, {"b.jpg": bright, "a.jpg": dark, "b.png": mask})
     first, second = read_archive(path)
     assert (first.name, second.name) == ("a", "b")
     assert first.pha is None
@@ -48,9 +37,7 @@ def test_missing_and_damaged_archives_are_named(tmp_path: Path) -> None:
 
 def test_masks_of_another_size_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
-    with tarfile.open(path, "w") as archive:
-        add(archive, "a.jpg", np.zeros((8, 10, 3), np.uint8))
-        add(archive, "a.png", np.zeros((4, 10), np.uint8))
+    write_archive(path, {"a.jpg": np.zeros((8, 10, 3), np.uint8), "a.png": np.zeros((4, 10), np.uint8)})
     with pytest.raises(SourceDamagedError, match="differs in size"):
         list(read_archive(path))
 

@@ -1,10 +1,8 @@
 """A project in which what models/README.md shows takes seconds: small archives, shortened trainings."""
 
-import io
 import json
 import re
 import shutil
-import tarfile
 import tomllib
 from collections.abc import Iterator
 from itertools import islice
@@ -13,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from archives import write_archive
 from clips import write_clip
 from numpy.typing import NDArray
 
@@ -73,19 +72,19 @@ def write_archives(data: Path) -> None:
     rng = np.random.default_rng(0)
     for source in PEOPLE_SOURCES:
         pattern = "{}/00" if source == "signers" else "{}"
-        _write_tar(data / f"{source}.tar", dict(_people(source, pattern)))
+        write_archive(data / f"{source}.tar", dict(_people(source, pattern)))
     for source in ROOM_SOURCES:
         names = _names_of_both_splits(source, "{}_kitchen")
-        _write_tar(
+        write_archive(
             data / f"{source}.tar",
             {f"{name}.jpg": rng.integers(0, 256, (60, 90, 3), np.uint8) for name in names},
         )
     room, (frame, mask) = np.full((96, 128, 3), 90, np.uint8), _person()
     truth = np.where(mask > 0, np.uint8(255), np.uint8(0))
-    _write_tar(data / "portraits-test.tar", {"1.jpg": frame, "1.png": mask})
-    _write_tar(data / "captured.tar", {"s1/sample0.jpg": room, "s1/0.jpg": frame, "s1/0.png": mask})
+    write_archive(data / "portraits-test.tar", {"1.jpg": frame, "1.png": mask})
+    write_archive(data / "captured.tar", {"s1/sample0.jpg": room, "s1/0.jpg": frame, "s1/0.png": mask})
     empties = {f"empty/{index}.jpg": room for index in range(3)}
-    _write_tar(data / "office.tar", {**empties, "frames/1.jpg": frame, "frames/1.png": truth})
+    write_archive(data / "office.tar", {**empties, "frames/1.jpg": frame, "frames/1.png": truth})
 
     office = cv2.GaussianBlur(rng.integers(0, 256, (480, 640, 3), np.uint8), (0, 0), 3)
     for name in ("book", "talk"):
@@ -119,12 +118,3 @@ def _names_of_both_splits(source: str, pattern: str) -> list[str]:
         for split in Split
         for name in islice((name for name in names if split_of(source, name) is split), PICTURES_EACH)
     ]
-
-
-def _write_tar(path: Path, pictures: dict[str, Picture]) -> None:
-    with tarfile.open(path, "w") as archive:
-        for name, picture in pictures.items():
-            data = cv2.imencode(Path(name).suffix, picture)[1].tobytes()
-            member = tarfile.TarInfo(name)
-            member.size = len(data)
-            archive.addfile(member, io.BytesIO(data))

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from cleanplate.data.batches import open_maker
 from cleanplate.data.pack import clip_of, open_store
 from cleanplate.data.scenes import Scene, SceneMaker, SceneOptions
-from cleanplate.data.sources import Picture, read_archive
+from cleanplate.data.sources import read_archive
 from cleanplate.data.splits import Split
 
 UInt8 = NDArray[np.uint8]
@@ -134,7 +134,7 @@ def _webcam(cache: Path) -> Cases:
 
 def _pictures(archive: Path) -> Cases:
     for picture in read_archive(archive):
-        yield picture.name, _scene([picture.bgr], [_mask(picture)], []), ()
+        yield picture.name, _scene([picture.bgr], [picture.mask()], []), ()
 
 
 def _captured(archive: Path) -> Cases:
@@ -145,14 +145,14 @@ def _captured(archive: Path) -> Cases:
         # Not a video: minutes lie between the pictures.
         for picture in frames:
             name = f"{case}-{picture.name.split('/')[1]}"
-            yield name, _scene([picture.bgr], [_mask(picture)], samples), ()
+            yield name, _scene([picture.bgr], [picture.mask()], samples), ()
 
 
 def _office(archive: Path) -> Cases:
     pictures = list(read_archive(archive))
     plates = [picture.bgr for picture in pictures if picture.name.startswith("empty/")]
     frames = [picture for picture in pictures if picture.name.startswith("frames/")]
-    truths = [_mask(picture) for picture in frames]
+    truths = [picture.mask() for picture in frames]
     mattes = [np.where(truth == OFFICE_PERSON, 255, 0).astype(np.uint8) for truth in truths]
     valid = [
         np.where((truth == OFFICE_UNKNOWN) | (truth == OFFICE_OUTSIDE), 0, 255).astype(np.uint8)
@@ -164,11 +164,6 @@ def _office(archive: Path) -> Cases:
         _scene([picture.bgr for picture in frames], mattes, plates[::step][:OFFICE_SAMPLES]),
         valid,
     )
-
-
-def _mask(picture: Picture) -> UInt8:
-    assert picture.pha is not None
-    return picture.pha
 
 
 def _scene(frames: Sequence[UInt8], mattes: Sequence[UInt8], samples: Sequence[UInt8]) -> Scene:

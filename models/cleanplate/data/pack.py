@@ -95,7 +95,7 @@ def cut_out(pictures: Sequence[Picture]) -> list[UInt8]:
     foreground estimated with multi-level solving (Germer et al. 2020, as in pymatting), outwards from the
     mask's eroded inside.
     """
-    small = [(_shrink(picture.bgr, LONG_SIDE), _shrink(_mask(picture), LONG_SIDE)) for picture in pictures]
+    small = [(_shrink(picture.bgr, LONG_SIDE), _shrink(picture.mask(), LONG_SIDE)) for picture in pictures]
     if np.mean([pha.mean() for _, pha in small]) < SMALLEST_PERSON * 255:
         return []
     anywhere = np.max([pha for _, pha in small], axis=0) > 8
@@ -107,11 +107,6 @@ def cut_out(pictures: Sequence[Picture]) -> list[UInt8]:
         colours = estimate_foreground_ml(bgr[region] / 255.0, inside / 255.0)
         people.append(np.dstack([np.clip(colours * 255 + 0.5, 0, 255).astype(np.uint8), pha[region]]))
     return people
-
-
-def _mask(picture: Picture) -> UInt8:
-    assert picture.pha is not None
-    return picture.pha
 
 
 def _people(data: Path, webcam: Sequence[Picture], split: Split) -> Iterator[tuple[str, UInt8]]:
@@ -135,7 +130,7 @@ def _whole(pictures: Iterable[Picture]) -> Iterator[tuple[str, UInt8]]:
     for picture in pictures:
         yield (
             picture.name,
-            np.dstack([_shrink(picture.bgr, LONG_SIDE), _shrink(_mask(picture), LONG_SIDE)]),
+            np.dstack([_shrink(picture.bgr, LONG_SIDE), _shrink(picture.mask(), LONG_SIDE)]),
         )
 
 

@@ -33,6 +33,11 @@ class Picture(NamedTuple):
     bgr: UInt8
     pha: UInt8 | None
 
+    def mask(self) -> UInt8:
+        """Return the mask of a picture from an archive that has one for each."""
+        assert self.pha is not None
+        return self.pha
+
 
 def read_archive(path: Path) -> Iterator[Picture]:
     """Yield the pictures of an archive in the order of their names.
