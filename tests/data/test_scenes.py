@@ -60,6 +60,20 @@ def test_an_aligned_sample_shows_what_is_behind_the_person(tiny_cache: Path) -> 
     assert np.mean(inside) > 3 * np.mean(outside)
 
 
+def test_camouflaged_people_wear_the_colours_of_the_room(tiny_cache: Path) -> None:
+    def apart(camouflage: float) -> float:
+        make = maker(tiny_cache, empty=0, clips=0, aligned=1, camouflage=camouflage, **CALM)
+        differences = []
+        for seed in range(6):
+            scene = make.composite(np.random.default_rng(seed), SIZE, 1, 1)
+            is_person = scene.pha[0] > 250
+            own, behind = (picture[is_person].mean(0) for picture in (scene.frames[0], scene.samples[0]))
+            differences.append(np.abs(own - behind).mean())
+        return float(np.mean(differences))
+
+    assert apart(camouflage=1) < 0.5 * apart(camouflage=0)
+
+
 def test_posters_hang_in_frame_and_sample_alike(tiny_cache: Path) -> None:
     calm = {**CALM, "empty": 1, "aligned": 1}
     plain = maker(tiny_cache, **calm).composite(np.random.default_rng(2), SIZE, 1, 1)

@@ -23,6 +23,8 @@ from cleanplate.data.store import PictureStore
 UInt8 = NDArray[np.uint8]
 
 POSTERS_WITHOUT_SAMPLES = 0.4  # times the usual chance
+CAMOUFLAGE_GAIN = (0.3, 3.0)  # of the clothes' colours: beyond it they would no longer look like clothes
+WARP_SWING = 0.3  # radians a frame, of a person's local warps
 FULL_LENGTH_SOURCE = "people-full/"
 H264_QUANTISERS = (20, 36)
 CANVAS_MARGIN = 1.3  # the room is painted this much larger than the frame, so that views can move
@@ -61,6 +63,8 @@ class SceneOptions:
         parallax: The sample differs by a smooth distortion.
         h264: The camera encodes H.264 instead of JPEG.
         recorded: The scene is a real recording of a webcam instead of a composite.
+        camouflage: The person's colours are those of the room behind them, as with beige trousers before a beige
+            wall.
         drift: How much exposure and white balance change between sample and frame, 1 as usual.
     """
 
@@ -77,6 +81,7 @@ class SceneOptions:
     parallax: float = 0.3
     h264: float = 0.0
     recorded: float = 0.0
+    camouflage: float = 0.0
     drift: float = 1.0
 
 
@@ -140,6 +145,8 @@ class SceneMaker:
         )
         room = _view(in_frame, look, size)
         people = self._people(rng, size, frames)
+        if options.camouflage and rng.random() < options.camouflage:
+            _camouflage(people, room)
         with_shadow = rng.random() < options.shadow
         shadow = _Shadow.random(rng, size)
         moment_camera = drifted(camera, rng, options.drift)
@@ -341,8 +348,9 @@ class SceneMaker:
             clip = self._clips[name]
             start = int(rng.integers(max(1, len(clip) - frames + 1)))
             pictures = [self.stores.people[clip[min(start + t, len(clip) - 1)]] for t in range(frames)]
-            stands = False
+            stands, moves_by_itself = False, True
         else:
+            moves_by_itself = False
             index = self._singles[int(rng.integers(len(self._singles)))]
             pictures = [self.stores.people[index]] * frames
             is_whole = self.stores.people.entries[index].name.startswith(FULL_LENGTH_SOURCE)
@@ -368,6 +376,8 @@ class SceneMaker:
         angle = float(rng.normal(0, 3))
         mirror = rng.random() < 0.5
         lively = float(rng.choice([0.002, 0.006, 0.02]))
+        if moves_by_itself:
+            lively = 0.002
         path_x, path_y = (
             smooth_path(rng, frames, lively * width),
             smooth_path(rng, frames, lively * width / 2),
@@ -399,7 +409,8 @@ class SceneMaker:
             matrix = after(move, after(place, flip) if mirror else place)
             layer = _warp_person(picture, matrix, size, goes_on=not stands)
             if fields is not None:
-                layer = displace(layer, fields[0] + t * fields[1])
+                swing = float(np.sin(WARP_SWING * t)) / WARP_SWING
+                layer = displace(layer, fields[0] + swing * fields[1])
             speed = np.array([path_x[t] - path_x[t - 1], path_y[t] - path_y[t - 1]]) if t else np.zeros(2)
             layers[t] = _motion_blur(layer, speed)
         layers[..., :3] = np.clip(layers[..., :3] * tone, 0, 255)
@@ -413,6 +424,14 @@ def _clips(store: PictureStore) -> dict[str, list[int]]:
         if clip := clip_of(entry.name):
             clips.setdefault(clip, []).append(index)
     return clips
+
+
+def _camouflage(people: Float, room: Float) -> None:
+    """Tone the people, float32 [T, H, W, 4], so that their mean colour is that of the room behind them."""
+    weight = people[..., 3:]
+    behind, own = (weight * room).sum((0, 1, 2)), (weight * people[..., :3]).sum((0, 1, 2))
+    gain = np.clip((behind + 1) / (own + 1), *CAMOUFLAGE_GAIN)
+    np.clip(people[..., :3] * gain, 0, 255, out=people[..., :3])
 
 
 @dataclass(frozen=True)
