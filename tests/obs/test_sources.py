@@ -1,5 +1,6 @@
 """The filter on all kinds of sources, shown in all kinds of ways."""
 
+import time
 from pathlib import Path
 
 import cv2
@@ -36,6 +37,10 @@ GROUP = "group"  # the name that the driver gives it
 # dB in the figure, against what OBS shows without the filter; beside it, against the replacement colour.
 FIGURE_DB = 35.0
 BACKGROUND_DB = 35.0
+
+# A worker at rest takes a tenth of it for each frame of OBS, one that makes mattes several times as much.
+IDLE_SECONDS = 0.001
+SETTLING_SECONDS, WATCH_SECONDS = 1.0, 2.0
 
 TRANSFORMS: dict[str, dict[str, float]] = {
     "turned right": {"rotation": 90, "scaleX": 0.5, "scaleY": 0.5, "positionX": 300, "positionY": 20},
@@ -96,6 +101,42 @@ def test_hidden_nested_and_shown_twice(
         client.set_current_program_scene(SCENE)
     assert raw_frames(recording.path) == []
     close_cleanly(obs)
+
+
+@pytest.mark.parametrize("pauses", [True, False], ids=["paused", "kept going"])
+def test_hidden_camera(
+    start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip, person: Clip, *, pauses: bool
+) -> None:
+    obs = start_obs(scripts=scripts())
+    add_filtered_camera(obs, empty_room, pause_hidden=pauses)
+    capture_then_enter(obs, person)
+    obs.client.create_scene("elsewhere")
+    obs.client.set_current_program_scene("elsewhere")
+    wait_for(lambda: not obs.screenshot("elsewhere").any(), "the other scene")
+    time.sleep(SETTLING_SECONDS)
+    seconds = _worker_seconds_per_frame(obs)
+    assert seconds < IDLE_SECONDS if pauses else seconds > IDLE_SECONDS
+
+    with obs.recording() as recording:
+        obs.client.set_current_program_scene(SCENE)
+        wait_for_figure(obs)
+        obs.wait_until_recorded(obs.recorded_seconds() + 0.5)
+    assert raw_frames(recording.path) == []
+    close_cleanly(obs)
+
+
+def _worker_seconds_per_frame(obs: ObsSession) -> float:
+    """The worker's CPU time for each frame that OBS renders."""
+    (worker,) = obs.workers()
+
+    def reading() -> tuple[float, int]:
+        times = worker.cpu_times()
+        return times.user + times.system, obs.client.get_stats().render_total_frames
+
+    seconds, frames = reading()
+    time.sleep(WATCH_SECONDS)
+    seconds_later, frames_later = reading()
+    return (seconds_later - seconds) / (frames_later - frames)
 
 
 def test_pictures_scenes_and_sources_without_a_picture(
