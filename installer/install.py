@@ -731,6 +731,10 @@ class Options(NamedTuple):
     dry_run: bool = False
 
 
+Step = Tuple[str, Callable[[Changes], None]]
+"""What a step is called, and what it does."""
+
+
 class Installation:
     """One run of the installer.
 
@@ -763,10 +767,7 @@ class Installation:
         """
         self._run_steps(
             [
-                ("check the system", self._check),
-                ("make an environment", self._make_environment),
-                ("install packages", self._install_packages),
-                ("place the script", self._place_script),
+                *self._preparation(),
                 ("write the record", self._write_record),
                 ("add to OBS", self._add_to_collections),
                 ("give OBS a Python", self._give_obs_python),
@@ -781,16 +782,17 @@ class Installation:
         Raises:
             InstallError: a step failed; all is as it was before.
         """
-        self._run_steps(
-            [
-                ("check the system", self._check),
-                ("make an environment", self._make_environment),
-                ("install packages", self._install_packages),
-                ("place the script", self._place_script),
-            ]
-        )
+        self._run_steps(self._preparation())
 
-    def _run_steps(self, steps: list[tuple[str, Callable[[Changes], None]]]) -> None:
+    def _preparation(self) -> list[Step]:
+        return [
+            ("check the system", self._check),
+            ("make an environment", self._make_environment),
+            ("install packages", self._install_packages),
+            ("place the script", self._place_script),
+        ]
+
+    def _run_steps(self, steps: list[Step]) -> None:
         step = ""
         try:
             with Changes() as changes:

@@ -1,5 +1,3 @@
-import subprocess
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -20,19 +18,3 @@ def user(tmp_path: Path) -> User:
     home = tmp_path / "home"
     home.mkdir()
     return User(FakeLinux(home))
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Generator[Path]:
-    """A file system of 64 KiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    try:
-        result = subprocess.run(command, check=False, capture_output=True, text=True)
-    except OSError as error:
-        pytest.skip(f"no small disk can be mounted here: {error}")
-    if result.returncode:
-        pytest.skip(f"no small disk can be mounted here: {result.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)

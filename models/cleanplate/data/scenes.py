@@ -63,8 +63,7 @@ class SceneOptions:
         parallax: The sample differs by a smooth distortion.
         h264: The camera encodes H.264 instead of JPEG.
         recorded: The scene is a real recording of a webcam instead of a composite.
-        camouflage: The person's colours are those of the room behind them, as with beige trousers before a beige
-            wall.
+        camouflage: The person's colours are those of the room behind them, as beige before a beige wall.
         drift: How much exposure and white balance change between sample and frame, 1 as usual.
     """
 
@@ -341,20 +340,20 @@ class SceneMaker:
             layers = np.concatenate([behind[..., :3] * (1 - alpha) + layers[..., :3] * alpha, union], -1)
         return layers
 
+    def _pictures(self, rng: np.random.Generator, frames: int) -> tuple[list[UInt8], str | None]:
+        """Return somebody's successive pictures, BGRA, and which still they are; None for a clip."""
+        if rng.random() < self.options.clips:
+            clip = self._clips[self._clip_names[int(rng.integers(len(self._clip_names)))]]
+            start = int(rng.integers(max(1, len(clip) - frames + 1)))
+            return [self.stores.people[clip[min(start + t, len(clip) - 1)]] for t in range(frames)], None
+        index = self._singles[int(rng.integers(len(self._singles)))]
+        return [self.stores.people[index]] * frames, self.stores.people.entries[index].name
+
     def _person(self, rng: np.random.Generator, size: tuple[int, int], frames: int) -> Float:
         width, height = size
-        if rng.random() < self.options.clips:
-            name = self._clip_names[int(rng.integers(len(self._clip_names)))]
-            clip = self._clips[name]
-            start = int(rng.integers(max(1, len(clip) - frames + 1)))
-            pictures = [self.stores.people[clip[min(start + t, len(clip) - 1)]] for t in range(frames)]
-            stands, moves_by_itself = False, True
-        else:
-            moves_by_itself = False
-            index = self._singles[int(rng.integers(len(self._singles)))]
-            pictures = [self.stores.people[index]] * frames
-            is_whole = self.stores.people.entries[index].name.startswith(FULL_LENGTH_SOURCE)
-            stands = is_whole and self.options.standing > 0 and rng.random() < self.options.standing
+        pictures, still = self._pictures(rng, frames)
+        is_whole = still is not None and still.startswith(FULL_LENGTH_SOURCE)
+        stands = is_whole and self.options.standing > 0 and rng.random() < self.options.standing
         # The largest picture of the clip gives the scale; each is cropped to the person, so align bottoms.
         high = max(picture.shape[0] for picture in pictures)
         broad = pictures[0].shape[1]
@@ -376,7 +375,7 @@ class SceneMaker:
         angle = float(rng.normal(0, 3))
         mirror = rng.random() < 0.5
         lively = float(rng.choice([0.002, 0.006, 0.02]))
-        if moves_by_itself:
+        if still is None:  # a clip moves by itself
             lively = 0.002
         path_x, path_y = (
             smooth_path(rng, frames, lively * width),
