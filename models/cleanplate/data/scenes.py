@@ -24,6 +24,7 @@ UInt8 = NDArray[np.uint8]
 
 POSTERS_WITHOUT_SAMPLES = 0.4  # times the usual chance
 CAMOUFLAGE_GAIN = (0.3, 3.0)  # of the clothes' colours: beyond it they would no longer look like clothes
+LIVELINESS = (0.002, 0.006, 0.02)  # steps of a person from frame to frame, as shares of the width
 WARP_SWING = 0.3  # radians a frame, of a person's local warps
 FULL_LENGTH_SOURCE = "people-full/"
 H264_QUANTISERS = (20, 36)
@@ -374,9 +375,9 @@ class SceneMaker:
         x = width * float(np.clip(rng.normal(0.5, 0.2), -0.05, 1.05))
         angle = float(rng.normal(0, 3))
         mirror = rng.random() < 0.5
-        lively = float(rng.choice([0.002, 0.006, 0.02]))
+        lively = float(rng.choice(LIVELINESS))
         if still is None:  # a clip moves by itself
-            lively = 0.002
+            lively = LIVELINESS[0]
         path_x, path_y = (
             smooth_path(rng, frames, lively * width),
             smooth_path(rng, frames, lively * width / 2),

@@ -113,6 +113,7 @@ def compare(
     """
     import torch
 
+    from cleanplate.evaluation.matters import SAMPLE_COUNTS
     from cleanplate.evaluation.measure import Measured
     from cleanplate.evaluation.report import markdown_table
     from cleanplate.evaluation.sets import SetError, read_set, set_names
@@ -127,7 +128,7 @@ def compare(
         for name in only or set_names(sets):
             cases = read_set(sets / name)
             most = max(case.sample_count() for case in cases)
-            counts = [count for count in samples or (0, 1, 3) if count <= most]
+            counts = [count for count in samples or SAMPLE_COUNTS if count <= most]
             for config in configs:
                 settings = load_config(config)
                 module = load_module(settings, runs / config.stem / "last.ckpt")
