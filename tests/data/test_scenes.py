@@ -151,6 +151,12 @@ def test_no_sample_share(tiny_cache: Path) -> None:
     assert max(counts) <= 3
 
 
+def test_batches_of_single_frames_show_as_many_pictures(tiny_cache: Path) -> None:
+    options = BatchOptions((SIZE,), (1.0,), sequences=2, frames=3, single=1.0)
+    maker = open_maker(tiny_cache, Split.TRAIN, SceneOptions())
+    assert make_batch(maker, options, np.random.default_rng(4)).src.shape[:2] == (6, 1)
+
+
 def test_neutral_camera_changes_nothing() -> None:
     scene = np.random.default_rng(0).integers(0, 200, (8, 8, 3)).astype(np.float32)
     neutral = Camera((1, 1, 1), 1, 0, 0, 0)

@@ -12,7 +12,7 @@ from cleanplate.data.splits import Split
 from cleanplate.training.cleanplate_module import CleanPlateModule
 from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.module import learning_rate_factor
-from cleanplate.training.run import make_module, train
+from cleanplate.training.run import make_module, settle_norms, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's hints about loaders and loggers
 
@@ -90,6 +90,26 @@ def test_frozen_blocks_neither_learn_nor_gather_statistics() -> None:
     frozen = [name for name, value in module.net.encoder.named_parameters() if not value.requires_grad]
     assert {name.split(".")[0] for name in frozen} == {"stem", "blocks"}
     assert {int(name.split(".")[1]) for name in frozen if name.startswith("blocks")} == {0, 1}
+
+
+def test_frozen_norms_keep_the_means_of_many_batches(tiny_cache: Path) -> None:
+    config = small_config(frozen_norms=True)
+    module = CleanPlateModule(config)
+    norm = module.net.encoder.stem[1]
+    assert isinstance(norm, torch.nn.BatchNorm2d)
+    maker = open_maker(tiny_cache, Split.TRAIN, config.scenes)
+    batches = [make_batch(maker, config.batches, np.random.default_rng(i)) for i in range(3)]
+    means: list[torch.Tensor] = []
+    hook = norm.register_forward_pre_hook(lambda _, inputs: means.append(inputs[0].mean((0, 2, 3))))
+    settle_norms(module, batches)
+    hook.remove()
+    settled = norm.running_mean
+    assert settled is not None
+    assert torch.allclose(settled, torch.stack(means).mean(0), atol=1e-5)
+
+    before = settled.clone()
+    module.train().loss(batches[0])
+    assert torch.equal(settled, before)
 
 
 def test_a_few_steps_lower_the_loss(tiny_cache: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +49,8 @@ class BatchOptions:
         stills: Share of sequences that are portraits before their own background.
         no_sample: Share of composites that come without any sample.
         several: Share of batches in which a sequence has up to three samples instead of one.
+        single: Share of batches that have N T single frames instead: more people and rooms at about the same
+            cost.
     """
 
     sizes: tuple[tuple[int, int], ...]
@@ -58,12 +60,15 @@ class BatchOptions:
     stills: float = 0.2
     no_sample: float = 0.25
     several: float = 0.2
+    single: float = 0.0
 
 
 def make_batch(maker: SceneMaker, options: BatchOptions, rng: np.random.Generator) -> Batch:
     """Return one random batch."""
     size = options.sizes[int(rng.choice(len(options.sizes), p=options.size_weights))]
     most = 3 if rng.random() < options.several else 1
+    if rng.random() < options.single:
+        options = replace(options, sequences=options.sequences * options.frames, frames=1)
     return collate([_scene(maker, options, rng, size, most) for _ in range(options.sequences)])
 
 

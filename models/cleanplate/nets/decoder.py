@@ -68,6 +68,28 @@ class DecoderStage(nn.Module):
         return out
 
 
+class Context(nn.Module):
+    """Lets every place of 1/32 know what the whole frame shows, which larger frames need most.
+
+    Two convolutions, the second dilated, and the mean over the frame; what they find is added to the input.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.near = nn.Conv2d(channels, channels, 3, padding=1)
+        self.far = nn.Conv2d(channels, channels, 3, padding=2, dilation=2)
+        self.around = nn.Conv2d(channels, channels, 1, bias=False)
+        self.overall = nn.Conv2d(channels, channels, 1)
+        for module in (self.around, self.overall):
+            nn.init.zeros_(module.weight)  # training starts without them
+        nn.init.zeros_(self.overall.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return [N, C, H, W], like x."""
+        around = torch.relu(self.far(torch.relu(self.near(x))))
+        return x + self.around(around) + self.overall(x.mean((-2, -1), keepdim=True))  # type: ignore[no-any-return]
+
+
 class DetailHead(nn.Module):
     """The last two octaves: joins the frame's pixels and their differences at half size.
 
@@ -127,6 +149,7 @@ class Decoder(nn.Module):
         m4, m8, m16 = channels_match
         d2, d4, d8, d16, d32 = channels
         self.bottom = conv_block(e32 + channels_global, d32, 1)
+        self.context = Context(d32)
         self.stage16 = DecoderStage(d32, e16, m16, d16, doubles=False)
         self.stage8 = DecoderStage(d16, e8, m8, d8)
         self.stage4 = DecoderStage(d8, e4, m4, d4)
@@ -159,7 +182,7 @@ class Decoder(nn.Module):
         f2, f4, f8, f16, f32 = features
         m4, m8, m16 = matches
         spread = description.expand(-1, -1, f32.shape[-2], f32.shape[-1])
-        x = self.bottom(torch.cat([f32, spread], 1))
+        x = self.context(self.bottom(torch.cat([f32, spread], 1)))
         gru16, gru8 = self.memories
         assert isinstance(gru16, ConvGRU)
         assert isinstance(gru8, ConvGRU)

@@ -32,9 +32,11 @@ class CleanPlateModule(MattingModule):
         self.net.encoder.load_imagenet(arrays)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch to training, but leave a frozen encoder's batch norms alone."""
+        """Switch to training, but leave frozen batch norms alone."""
         super().train(mode)
-        if self.config.frozen_blocks:
+        if self.config.frozen_norms:
+            self.net.eval()
+        elif self.config.frozen_blocks:
             self.net.encoder.eval()
         return self
 

@@ -40,8 +40,9 @@ class Config:
         warm_up: Steps of linearly growing learning rate.
         encoder_factor: The encoder learns this much slower; it starts from ImageNet.
         frozen_blocks: If above 0, the encoder's stem and so many blocks stay as they are, and all its batch
-            norms use
-            their running statistics.
+            norms use their running statistics.
+        frozen_norms: All batch norms use fixed statistics, as the exported network does: means over many
+            batches, taken before the first step.
         start_from: A checkpoint whose weights start this run, or "" for none.
         new_parts: What that checkpoint does not have yet, as `net.decoder.detail.differences.weight`.
         imagenet: Whether our network's encoder starts from ImageNet, if no checkpoint is named.
@@ -62,6 +63,7 @@ class Config:
     warm_up: int = 200
     encoder_factor: float = 0.5
     frozen_blocks: int = 0
+    frozen_norms: bool = False
     start_from: str = ""
     new_parts: Sequence[str] = ()
     imagenet: bool = True

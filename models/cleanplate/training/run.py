@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import lightning as pl
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from cleanplate.data.batches import Batch, BatchOptions, SceneBatches, make_batch, open_maker
@@ -24,6 +26,7 @@ from cleanplate.training.picture import ProgressPicture
 VALIDATION_SEED = 20
 VALIDATION_BATCHES = 6  # of eight scenes, per set
 CHECKPOINT_STEPS = 100
+NORM_BATCHES = 80
 
 
 def train(
@@ -50,6 +53,8 @@ def train(
     resuming = resume and last.is_file()
     pl.seed_everything(config.seed, verbose=False)
     module = make_module(config, pretrained)
+    if config.frozen_norms and not resuming:
+        settle_norms(module, SceneBatches(cache, config.scenes, config.batches, config.seed))
     return fit(module, config, folder, cache, loaders, resume_from=last if resuming else None)
 
 
@@ -89,6 +94,23 @@ def _take_weights(module: MattingModule, start: Path, new_parts: Sequence[str]) 
             f"{start} does not fit this network: it has {found.unexpected_keys or 'nothing'} too much and "
             f"lacks {found.missing_keys or 'nothing'}; name in new_parts what shall start untrained"
         )
+
+
+def settle_norms(module: MattingModule, batches: Iterable[Batch]) -> None:
+    """Replace the running statistics of all batch norms by means over `NORM_BATCHES` batches.
+
+    Training leaves them as its last few batches happened to be.
+    """
+    norms = [part for part in module.modules() if isinstance(part, nn.BatchNorm2d)]
+    usual = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train().reset_running_stats()
+        norm.momentum = None  # a mean over all batches alike
+    with torch.no_grad():
+        for batch in islice(batches, NORM_BATCHES):
+            module.predict(batch)
+    for norm, momentum in zip(norms, usual, strict=True):
+        norm.momentum = momentum
 
 
 def load_module(config: Config, checkpoint: Path) -> MattingModule:
