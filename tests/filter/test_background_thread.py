@@ -69,6 +69,20 @@ def test_it_ticks_and_survives_failures(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(journal.failures) >= 4
 
 
+def test_it_ticks_however_many_tasks_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background_thread, "TICK_SECONDS", 0.001)
+    ticked = threading.Event()
+    journal = Journal(ticked.set)
+
+    def again() -> None:
+        if not ticked.is_set():
+            journal.thread.submit(again)  # the queue is never empty
+
+    journal.thread.submit(again)
+    assert ticked.wait(PATIENCE)
+    journal.thread.stop()
+
+
 def test_a_failing_last_act_is_reported() -> None:
     failures: list[BaseException] = []
 

@@ -66,7 +66,8 @@ def test_digits_and_words(studio: Studio) -> None:
     assert studio.capture.glyphs(102.5) == [DIGITS[1]]
     assert studio.capture.glyphs(103.0) == [DASH]
     assert "3 s: leave" in studio.capture.text(100.0)
-    assert "sample 1 of 8" in studio.capture.text(103.5)
+    studio.run(3.1)
+    assert "sample 1 of 8" in studio.capture.text(studio.now)
     long = Capture(studio.lib, 10, 1, 0.0, lambda *_: None)
     assert long.glyphs(0.0) == [DIGITS[1], DIGITS[0]]
 
@@ -105,3 +106,14 @@ def test_no_memory_ends_it_with_a_reason(studio: Studio) -> None:
     studio.lib.fail.clear()
     assert studio.capture.done
     assert "memory" in studio.capture.failure
+
+
+def test_frames_after_a_gap_are_not_taken(studio: Studio) -> None:
+    """Who captures before showing the picture would find themselves in the samples."""
+    studio.step(2.0)
+    studio.now += 4.0
+    assert "not shown" in studio.capture.text(studio.now)
+    studio.step()
+    assert studio.capture.done
+    assert "hidden" in studio.capture.failure
+    assert studio.samples == []

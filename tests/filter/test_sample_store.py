@@ -152,6 +152,53 @@ def test_a_missing_picture_is_reported_once(tmp_path: Path) -> None:
     assert SampleStore(tmp_path).problems == []
 
 
+def lock(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Another program holds a file, as virus scanners do on Windows."""
+    works = Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if path.name == name:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return works(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+
+
+def test_a_picture_that_cannot_be_read_now_is_not_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = filled(tmp_path).samples
+    with monkeypatch.context() as locked:
+        lock(locked, second.file)
+        store = SampleStore(tmp_path)
+        assert store.samples == [first, third]
+        assert "until OBS restarts" in store.problems[0]
+        store.add_pixels(bytes(4 * WIDTH * HEIGHT), WIDTH, HEIGHT)
+    again = SampleStore(tmp_path)
+    assert set(again.samples) == {first, second, third, store.samples[-1]}
+    assert again.problems == []
+
+
+def test_deleting_all_deletes_what_could_not_be_read_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock(monkeypatch, filled(tmp_path).samples[0].file)
+    SampleStore(tmp_path).keep_newest(0)
+    assert set(files_only(tmp_path)) == {"samples.json"}
+
+
+def test_a_list_that_cannot_be_read_now_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path)
+    before = files(tmp_path)
+    with monkeypatch.context() as locked:
+        lock(locked, "samples.json")
+        with pytest.raises(SampleError, match="restart OBS"):
+            SampleStore(tmp_path)
+    assert files(tmp_path) == before
+
+
 def listed(name: str) -> bytes:
     entry = {"file": name, "captured": "2026-01-01T00:00:00Z", "width": 1, "height": 1}
     return json.dumps({"version": 1, "samples": [entry]}).encode()
@@ -242,6 +289,5 @@ def test_nothing_is_deleted_when_the_list_cannot_be_written(
 
 def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
     (tmp_path / "set").write_bytes(b"a file")
-    store = SampleStore(tmp_path / "set" / "inner")
-    with pytest.raises(SampleError, match="Cannot write"):
-        store.add_pixels(pixels(0), WIDTH, HEIGHT)
+    with pytest.raises(SampleError, match="Cannot read"):
+        SampleStore(tmp_path / "set" / "inner")

@@ -8,7 +8,7 @@ import pytest
 from fake_libobs import FakeLibObs, FakeSource
 from filter_under_test import FilterUnderTest, MakeFilter
 
-from cleanplate.obs import libobs, worker_process
+from cleanplate.obs import libobs, source, worker_process
 from cleanplate.obs.render import network_size
 from cleanplate.obs.worker_process import WorkerProcess
 from cleanplate.wire import protocol
@@ -368,6 +368,64 @@ def test_a_copied_filter_gets_samples_of_its_own(make_filter: MakeFilter) -> Non
     wait(lambda: not first.filter._store or not first.filter._store.samples)
     assert copy.filter._store is not None
     assert len(copy.filter._store.samples) == 1
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_a_copy_that_obs_never_saves_leaves_no_samples(
+    make_filter: MakeFilter, lib: FakeLibObs, monkeypatch: pytest.MonkeyPatch, private: bool
+) -> None:
+    first = make_filter()
+    capture(first)
+    monkeypatch.setattr(lib, "obs_obj_is_private", lambda _own: private)
+    copy = make_filter(sample_set=first.filter._sample_set)
+    wait(lambda: copy.filter._plate is not None)
+    store = copy.filter._store
+    assert store is not None
+    make_filter.destroy(copy)
+    assert store.folder.exists() != private
+    assert first.filter._store is not None
+    assert first.filter._store.folder.is_dir()
+
+
+def test_the_dialog_is_made_anew_only_right_after_a_click(
+    make_filter: MakeFilter, lib: FakeLibObs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OBS crashes if that happens while a file chooser is open above it."""
+    made = make_filter()
+    made.filter.properties()
+    time.sleep(0.3)  # some ticks of the background thread, and whatever the worker tells
+    assert lib.dialog_updates == 0
+    made.filter.refresh_dialog()
+    wait(lambda: lib.dialog_updates == 1)
+
+    monkeypatch.setattr(source, "REFRESH_SECONDS", 0.05)
+    made.filter._background.submit(lambda: time.sleep(0.1))
+    made.filter.refresh_dialog()
+    wait(made.filter._background._tasks.empty)
+    make_filter.destroy(made)
+    assert lib.dialog_updates == 1
+
+
+def test_only_pictures_that_were_shown_with_a_matte_are_measured(make_filter: MakeFilter) -> None:
+    made = make_filter(background="color", view="sample")
+    capture(made)
+    give_matte(made)
+    made.frame()
+    assert made.shown() == ["Copy"]
+    assert not made.filter._delays_ms
+    made.configure(view="composite")
+    made.frame()
+    assert made.shown() == ["Composite"]
+    (delay,) = made.filter._delays_ms
+    assert 0 <= delay < 1000
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(0, 1), (-3, 1), (1000, 16)])
+def test_a_count_from_elsewhere_is_limited(make_filter: MakeFilter, asked: int, taken: int) -> None:
+    made = make_filter(sample_count=asked)
+    made.filter.start_capture()
+    assert made.filter._capture is not None
+    assert made.filter._capture.count == taken
 
 
 def test_a_picture_that_is_none(make_filter: MakeFilter) -> None:

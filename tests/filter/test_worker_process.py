@@ -145,8 +145,8 @@ def bench(python: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 
 def test_the_first_start(bench: Bench, python: Path, tmp_path: Path) -> None:
-    assert bench.supervisor.state == "stopped"
-    assert bench.supervisor.failure == "The worker is starting."
+    assert bench.supervisor.state == "starting"
+    assert not bench.supervisor.failure
     assert not bench.supervisor.awake
     supervisor = bench.after(0)
     log = tmp_path / "state" / "log" / "worker-7.log"

@@ -83,6 +83,7 @@ class FakeLibObs:
         self.properties: dict[int, dict[str, FakeProperty]] = {}
         self.property_by_handle: dict[int, FakeProperty] = {}
         self.dialog_updates = 0
+        self.private: set[int] = set()
         self.config_folder = ""
         self.registered: list[tuple[Any, int]] = []
         self.texture_writes: list[tuple[int, int]] = []
@@ -432,6 +433,9 @@ class FakeLibObs:
         else:
             self.disabled.add(own)
 
+    def obs_obj_is_private(self, own: int) -> bool:
+        return own in self.private
+
     def obs_source_update_properties(self, _own: int) -> None:
         self.dialog_updates += 1
 
@@ -489,9 +493,6 @@ class FakeLibObs:
         handle = self._new("properties")
         self.properties[handle] = {}
         return handle
-
-    def obs_properties_set_param(self, _root: int, _handle: int, _destroyed: Any) -> None:
-        pass
 
     def _add(self, group: int, name: bytes, label: bytes, kind: str, callback: Any = None) -> int:
         if name.decode() in self.properties[group]:

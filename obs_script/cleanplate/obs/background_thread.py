@@ -5,6 +5,7 @@ It is a daemon because a normal thread would keep Python's shutdown, and so OBS'
 
 import queue
 import threading
+import time
 from typing import Callable
 
 TICK_SECONDS = 0.1
@@ -12,7 +13,7 @@ JOIN_SECONDS = 5.0  # the longest that destroying a filter waits for work in pro
 
 
 class BackgroundThread:
-    """Runs tasks in order, and `tick` every `TICK_SECONDS` in between.
+    """Runs tasks in order, and `tick` every `TICK_SECONDS` in between, however many tasks come.
 
     Args:
         name: Shown by debuggers.
@@ -47,12 +48,17 @@ class BackgroundThread:
         self._thread.join(JOIN_SECONDS)
 
     def _run(self) -> None:
+        next_tick = time.monotonic() + TICK_SECONDS
         while not (self._stopping.is_set() and self._tasks.empty()):
             try:
-                task = self._tasks.get(timeout=TICK_SECONDS)
+                task = self._tasks.get(timeout=max(0.0, next_tick - time.monotonic()))
             except queue.Empty:
-                task = self._tick
-            self._guarded(task)
+                pass
+            else:
+                self._guarded(task)
+            if time.monotonic() >= next_tick:
+                self._guarded(self._tick)
+                next_tick = time.monotonic() + TICK_SECONDS
         self._guarded(self._last)
 
     def _guarded(self, task: Callable[[], None]) -> None:

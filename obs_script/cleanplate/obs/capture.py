@@ -12,6 +12,7 @@ from cleanplate.obs import libobs
 from cleanplate.obs.gpu import Effect, ReadbackRing, Target
 
 SAMPLING_SECONDS = 2.0  # all samples of one capture together
+LONGEST_GAP_SECONDS = 3.0  # without a frame: the picture was hidden, and who knows who is in it by now
 FRAME_WEIGHT = 1.0 / 64.0  # of one frame in the sum; the sum of weights is divided out
 
 # Seven-segment glyphs; the bits are named in cleanplate.effect.
@@ -49,6 +50,7 @@ class Capture:
         self._lib = lib
         self._deliver = deliver
         self._begin = now + countdown
+        self._stepped = now
         self._sum: Optional[Target] = None
         self._mean: Optional[Target] = None
         self._readback: Optional[ReadbackRing] = None
@@ -63,6 +65,8 @@ class Capture:
 
     def text(self, now: float) -> str:
         """What goes on, in words for the user."""
+        if now - self._stepped > LONGEST_GAP_SECONDS:
+            return "Nothing is captured while the picture is not shown."
         if now < self._begin:
             return f"Capturing in {math.ceil(self._begin - now)} s: leave the picture."
         return f"Capturing sample {min(self.taken + 1, self.count)} of {self.count}: stay out of the picture."
@@ -75,6 +79,9 @@ class Capture:
 
     def step(self, effect: Effect, texture: int, width: int, height: int, now: float) -> None:
         """Take part of a frame, or a whole sample, as the time has come for it."""
+        since, self._stepped = now - self._stepped, now
+        if since > LONGEST_GAP_SECONDS:
+            self.fail("The picture was hidden during the capture. Show it and capture the background again.")
         if now < self._begin or self.done:
             return
         if self._sum is None:

@@ -28,7 +28,8 @@ class Effect:
         error = c_void_p()
         effect = lib.gs_effect_create_from_file(path.encode(), byref(error))
         if not effect:
-            raise GraphicsError(f"{path}: {libobs.take_string(lib, error.value) or 'not found'}")
+            reason = libobs.take_string(lib, error.value) or "not found"
+            raise GraphicsError(f"{path}: {reason}. Run the installer again and restart OBS.")
         self._effect = effect
         self._parameters: Dict[bytes, int] = {}
         self._vec2 = libobs.Vec2()
@@ -143,15 +144,16 @@ class ReadbackRing:
         width: In pixels.
         height: In pixels.
         pixel_format: That of the textures.
-        count: Surfaces; a texture is mapped when `count` - 1 more were staged at the latest.
     """
 
-    def __init__(self, lib: Any, width: int, height: int, pixel_format: int, count: int = 2) -> None:
+    def __init__(self, lib: Any, width: int, height: int, pixel_format: int) -> None:
         self._lib = lib
-        self._surfaces = [lib.gs_stagesurface_create(width, height, pixel_format) for _ in range(count)]
+        self._surfaces = [lib.gs_stagesurface_create(width, height, pixel_format) for _ in range(2)]
         if not all(self._surfaces):
             self.destroy()
-            raise GraphicsError("no memory for reading frames back")
+            raise GraphicsError(
+                "The graphics card has no memory left for reading frames back. Close other programs."
+            )
         self._next = 0
         self._pending: Optional[Readback] = None
         self._pixels = c_void_p()

@@ -27,7 +27,6 @@ from typing import Any, List, NamedTuple, Optional, Tuple
 
 # util/base.h
 LOG_ERROR = 100
-LOG_WARNING = 200
 LOG_INFO = 300
 
 # obs-source.h
@@ -49,11 +48,9 @@ OBS_TEXT_INFO_WARNING = 1
 OBS_TEXT_INFO_ERROR = 2
 
 # obs-hotkey.h
-OBS_INVALID_HOTKEY_ID = ctypes.c_size_t(-1).value
 
 # graphics/graphics.h
 GS_RGBA = 3
-GS_BGRX = 4
 GS_BGRA = 5
 GS_R8 = 2
 GS_RGBA16F = 9
@@ -85,7 +82,6 @@ VideoTick = ctypes.CFUNCTYPE(None, c_void_p, c_float)
 VideoRender = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
 ButtonClicked = ctypes.CFUNCTYPE(c_bool, c_void_p, c_void_p, c_void_p)
 PropertyModified = ctypes.CFUNCTYPE(c_bool, c_void_p, c_void_p, c_void_p, c_void_p)
-PropertiesDestroyed = ctypes.CFUNCTYPE(None, c_void_p)
 HotkeyPressed = ctypes.CFUNCTYPE(None, c_void_p, c_size_t, c_void_p, c_bool)
 
 
@@ -262,6 +258,7 @@ FUNCTIONS: Tuple[Function, ...] = (
     Function("obs_hotkey_unregister", None, [c_size_t]),
     Function("obs_leave_graphics", None, []),
     Function("obs_module_get_config_path", c_void_p, [c_void_p, c_char_p]),
+    Function("obs_obj_is_private", c_bool, [c_void_p]),
     Function(
         "obs_properties_add_bool",
         c_void_p,
@@ -293,7 +290,6 @@ FUNCTIONS: Tuple[Function, ...] = (
     Function("obs_properties_add_text", c_void_p, [c_void_p, c_char_p, c_char_p, c_int]),
     Function("obs_properties_create", c_void_p, []),
     Function("obs_properties_get", c_void_p, [c_void_p, c_char_p]),
-    Function("obs_properties_set_param", None, [c_void_p, c_void_p, PropertiesDestroyed]),
     Function("obs_property_float_set_suffix", None, [c_void_p, c_char_p]),
     Function("obs_property_int_set_suffix", None, [c_void_p, c_char_p]),
     Function("obs_property_list_add_int", c_size_t, [c_void_p, c_char_p, c_longlong]),

@@ -57,11 +57,11 @@ class StatusLine(NamedTuple):
 class Buttons(NamedTuple):
     """The trampolines of the dialog's buttons; their owner keeps them alive for ever."""
 
+    refresh: Any
     capture: Any
     clear: Any
     add_file: Any
     background_changed: Any
-    closed: Any
 
 
 def build(
@@ -86,14 +86,13 @@ def build(
         A new ``obs_properties_t``; the caller's caller, libobs, destroys it.
     """
     root = lib.obs_properties_create()
-    lib.obs_properties_set_param(root, handle, buttons.closed)
-
     state = _group(lib, root, "status_group", "Status")
     for i, line in enumerate(_merged(status)):
         text = lib.obs_properties_add_text(
             state, f"status_{i}".encode(), line.text.encode(), libobs.OBS_TEXT_INFO
         )
         lib.obs_property_text_set_info_type(text, line.kind)
+    lib.obs_properties_add_button2(state, b"refresh", b"Update the status", buttons.refresh, handle)
 
     samples = _group(lib, root, "samples_group", "Background samples")
     lib.obs_properties_add_button2(samples, b"capture", b"Capture background", buttons.capture, handle)

@@ -130,18 +130,23 @@ def _video_render(handle: int, _effect: Optional[int]) -> None:
 
 
 @guarded(libobs.ButtonClicked, default=False)
+def _refresh_clicked(_properties: int, _property: int, handle: int) -> bool:
+    return _click(handle)
+
+
+@guarded(libobs.ButtonClicked, default=False)
 def _capture_clicked(_properties: int, _property: int, handle: int) -> bool:
-    return _press(handle, FilterSource.start_capture)
+    return _click(handle, FilterSource.start_capture)
 
 
 @guarded(libobs.ButtonClicked, default=False)
 def _clear_clicked(_properties: int, _property: int, handle: int) -> bool:
-    return _press(handle, FilterSource.clear_samples)
+    return _click(handle, FilterSource.clear_samples)
 
 
 @guarded(libobs.ButtonClicked, default=False)
 def _add_file_clicked(_properties: int, _property: int, handle: int) -> bool:
-    return _press(handle, FilterSource.add_sample_file)
+    return _click(handle, FilterSource.add_sample_file)
 
 
 @guarded(libobs.PropertyModified, default=False)
@@ -149,11 +154,6 @@ def _background_changed(_handle: int, root: int, _property: int, data: int) -> b
     background = (_lib.obs_data_get_string(data, b"background") or b"").decode("utf-8", "replace")
     properties.show_for_background(_lib, root, background)
     return True
-
-
-@guarded(libobs.PropertiesDestroyed)
-def _dialog_closed(handle: int) -> None:
-    _press(handle, FilterSource.dialog_closed)
 
 
 @guarded(libobs.HotkeyPressed)
@@ -168,17 +168,23 @@ def _toggle_hotkey(handle: int, _id: int, _hotkey: int, pressed: bool) -> None:
         _press(handle, FilterSource.toggle)
 
 
-def _press(handle: int, action: Callable[[FilterSource], None]) -> bool:
-    """Act on a filter that may be gone. Returns False: the dialog need not be made anew for it."""
+def _click(handle: int, *actions: Callable[[FilterSource], None]) -> bool:
+    """Act on a filter for a button of its dialog. Returns False: OBS need not lay out the old dialog anew."""
+    for action in (*actions, FilterSource.refresh_dialog):
+        _press(handle, action)
+    return False
+
+
+def _press(handle: int, action: Callable[[FilterSource], None]) -> None:
+    """Act on a filter that may be gone."""
     instance = _filters.get(handle)
     if instance is not None:
         action(instance)
-    return False
 
 
 _trampolines = Trampolines(
     properties.Buttons(
-        _capture_clicked, _clear_clicked, _add_file_clicked, _background_changed, _dialog_closed
+        _refresh_clicked, _capture_clicked, _clear_clicked, _add_file_clicked, _background_changed
     ),
     _capture_hotkey,
     _toggle_hotkey,

@@ -3,7 +3,7 @@
     target --draw--> full (one of a ring) --downscale--> small --stage, one frame late--> shared memory
     shared memory --upload--> matte --guided upsampling by full and small--> composite
 
-A new resolution, colour handling or mode gets a new `Renderer`, so nothing here ever changes size.
+A new resolution or mode gets a new `Renderer`, so nothing here ever changes size.
 Everything is for the graphics thread.
 """
 

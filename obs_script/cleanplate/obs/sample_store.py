@@ -2,13 +2,14 @@
 
 A sample is a PNG (captured here) or a copy of a picture that the user chose. ``samples.json`` lists them in
 order, oldest first, with their time and size. Every file is written beside its place and moved there, so a
-crash leaves the old state or the new one. A file that cannot be read is renamed to ``NAME.damaged`` and
-reported, never deleted.
+crash leaves the old state or the new one. A damaged file is renamed to ``NAME.damaged`` and reported, never
+deleted; one that cannot be read just now, as while another program holds it, is reported and left alone.
 """
 
 import contextlib
 import json
 import os
+import shutil
 import struct
 import time
 import zlib
@@ -39,12 +40,16 @@ class SampleStore:
 
     Attributes:
         samples: The samples at hand, oldest first.
-        problems: What was found damaged when the folder was read, in words for the user.
+        problems: What could not be used when the folder was read, in words for the user.
+
+    Raises:
+        SampleError: The list of samples cannot be read just now.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.samples: List[Sample] = []
+        self._unread: List[Sample] = []  # older than all others, as far as anybody can tell
         self.problems: List[str] = []
         self._read()
 
@@ -89,10 +94,16 @@ class SampleStore:
             SampleError: The list could not be written, and nothing is deleted; or a file cannot be deleted.
         """
         kept = self.samples[max(0, len(self.samples) - count) :]
-        gone = self.samples[: len(self.samples) - len(kept)]
+        gone = [*self._unread, *self.samples[: len(self.samples) - len(kept)]]
         if gone:
+            self._unread = []
             self._write_list(kept)
             _delete([self.folder / sample.file for sample in gone])
+
+    def remove(self) -> None:
+        """Delete the folder with everything in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.samples, self._unread = [], []
 
     def _add(self, content: List[bytes], suffix: str, width: int, height: int) -> None:
         now = time.time_ns()
@@ -111,7 +122,7 @@ class SampleStore:
             raise
 
     def _write_list(self, samples: List[Sample]) -> None:
-        content = {"version": 1, "samples": [sample._asdict() for sample in samples]}
+        content = {"version": 1, "samples": [sample._asdict() for sample in (*self._unread, *samples)]}
         _write_atomically(self.folder / _LIST, [json.dumps(content, indent=1).encode()])
         self.samples = samples
 
@@ -121,15 +132,24 @@ class SampleStore:
             listed = _parse_list(path.read_bytes())
         except FileNotFoundError:
             return
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise SampleError(
+                f"Cannot read {path}: {error.strerror}. Close what holds it and restart OBS."
+            ) from error
+        except ValueError as error:
             self._set_aside(path, str(error))
             listed = self._found_pictures()
         for sample in listed:
             picture = self.folder / sample.file
             try:
                 _check_picture(picture)
-            except (OSError, ValueError) as error:
+            except (FileNotFoundError, ValueError) as error:
                 self._set_aside(picture, str(error))
+            except OSError as error:
+                self._unread.append(sample)
+                self.problems.append(
+                    f"{picture} cannot be read ({error.strerror}): it is not used until OBS restarts."
+                )
             else:
                 self.samples.append(sample)
         if self.problems:  # what was found is found the next time too, and what is gone is reported once

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import deque
 from pathlib import Path
-from typing import Any, ClassVar, Deque, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, ClassVar, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 from cleanplate.obs import libobs, properties, settings
 from cleanplate.obs.background_thread import BackgroundThread
@@ -30,10 +30,7 @@ from cleanplate.wire.segment import Segment
 
 MOST_SAMPLES = 16  # what the networks take
 _SAMPLE_SET = re.compile("[0-9a-f]{32}")  # settings come with scene collections: no other path gets in
-DIALOG_REFRESH_SECONDS = 2.0
-DIALOG_REST_SECONDS = (
-    4.0  # no refresh so soon after the user changed something: it would take the slider away
-)
+REFRESH_SECONDS = 0.5  # how long after a click on a button the dialog may be made anew
 
 
 class Trampolines(NamedTuple):
@@ -71,6 +68,8 @@ class FilterSource:
         self.settings = Settings.read(lib, data)
         self._sample_set, copied_set = self._claim_sample_set(self.settings.sample_set)
         self._write_sample_set(data)
+        # OBS copies a whole scene for every transition in studio mode, and never saves those copies.
+        self._is_passing = bool(copied_set) and lib.obs_obj_is_private(source)
 
         # Graphics thread.
         self._effect: Optional[Effect] = None
@@ -100,10 +99,6 @@ class FilterSource:
         self._plate: Optional[Picture] = None
         self._samples_generation = 0
         self._sample_failure = ""
-        self._dialogs = 0
-        self._dialog_refreshed = 0.0
-        self._dialog_text: Sequence[StatusLine] = ()
-        self._changed = 0.0
 
         self._worker = WorkerProcess(
             self._channel,
@@ -113,7 +108,7 @@ class FilterSource:
             self._say,
         )
         self._background = BackgroundThread(
-            f"cleanplate-{handle}", self._watch, self._worker.stop, self._report_background_failure
+            f"cleanplate-{handle}", self._worker.supervise, self._leave, self._report_background_failure
         )
         self._background.submit(lambda: self._open_store(copied_set))
         self._background.submit(self._load_image)
@@ -124,7 +119,6 @@ class FilterSource:
         """Take new settings. On the graphics thread: libobs defers updates of video sources to it."""
         self.settings = Settings.read(self._lib, data)
         self._write_sample_set(data)
-        self._changed = time.monotonic()
         self._background.submit(self._write_control)
         if self.settings.image_path != self._image_path:
             self._background.submit(self._load_image)
@@ -283,15 +277,16 @@ class FilterSource:
             self._covered += 1
             self._covered_since = self._covered_since or time.monotonic()
             self._show_cover(renderer)
-        elif chosen.view == settings.MATTE:
-            renderer.show_matte(slot, chosen)
-        elif chosen.view == settings.DIFFERENCE and plate is not None:
-            renderer.show_difference(slot, chosen, plate)
         else:
-            if not renderer.set_backdrop(chosen, self._image, plate):
-                renderer.set_privacy_blur()
-            renderer.composite(slot, chosen, plate, trust_plate=self._drift_kind() != "camera")
-        self._measure(renderer)
+            if chosen.view == settings.MATTE:
+                renderer.show_matte(slot, chosen)
+            elif chosen.view == settings.DIFFERENCE and plate is not None:
+                renderer.show_difference(slot, chosen, plate)
+            else:
+                if not renderer.set_backdrop(chosen, self._image, plate):
+                    renderer.set_privacy_blur()
+                renderer.composite(slot, chosen, plate, trust_plate=self._drift_kind() != "camera")
+            self._measure(renderer)
         if capture is not None:
             renderer.show_digits(capture.glyphs(time.monotonic()))
 
@@ -338,8 +333,9 @@ class FilterSource:
         if self._capture is None:
             chosen = self.settings
             self._sample_failure = ""
+            count = max(1, min(MOST_SAMPLES, chosen.sample_count))  # other programs may set anything
             self._capture = Capture(
-                self._lib, chosen.countdown, chosen.sample_count, time.monotonic(), self._deliver_sample
+                self._lib, chosen.countdown, count, time.monotonic(), self._deliver_sample
             )
 
     def toggle(self) -> None:
@@ -355,17 +351,16 @@ class FilterSource:
         path = self.settings.sample_path
         self._background.submit(lambda: self._add_sample_file(path))
 
-    def dialog_closed(self) -> None:
-        """A property dialog that `properties` made is gone."""
-        self._dialogs -= 1
+    def refresh_dialog(self) -> None:
+        """After a click in the dialog: make it anew, once the background thread has done what was clicked."""
+        clicked = time.monotonic()
+        self._background.submit(lambda: self._refresh_dialog(clicked))
 
     def properties(self) -> int:
         """Make the property dialog."""
-        self._dialogs += 1
-        self._dialog_text = self.status()
         models = [name for name in self._worker.status.get("models", []) if isinstance(name, str)]
         return properties.build(
-            self._lib, self._handle, self.settings, self._dialog_text, models, self._trampolines.buttons
+            self._lib, self._handle, self.settings, self.status(), models, self._trampolines.buttons
         )
 
     def status(self) -> List[StatusLine]:
@@ -373,7 +368,8 @@ class FilterSource:
         lines = [*self._trouble(), self._sample_line(), *self._speed_lines()]
         capture = self._capture
         if capture is not None:
-            lines.insert(0, StatusLine(capture.text(time.monotonic()), libobs.OBS_TEXT_INFO_WARNING))
+            text = f"{capture.text(time.monotonic())} Then press “Update the status”."
+            lines.insert(0, StatusLine(text, libobs.OBS_TEXT_INFO_WARNING))
         return lines
 
     def _trouble(self) -> List[StatusLine]:
@@ -460,19 +456,17 @@ class FilterSource:
 
     # ---- background thread ----
 
-    def _watch(self) -> None:
-        self._worker.supervise()
-        now = time.monotonic()
-        if self._dialogs <= 0 or now - self._changed < DIALOG_REST_SECONDS:
-            return
-        lines = self.status()
-        urgent = [line for line in lines if line.kind != libobs.OBS_TEXT_INFO_NORMAL]
-        shown = [line for line in self._dialog_text if line.kind != libobs.OBS_TEXT_INFO_NORMAL]
-        if urgent != shown or (
-            lines != self._dialog_text and now - self._dialog_refreshed > DIALOG_REFRESH_SECONDS
-        ):
-            self._dialog_refreshed = now
+    def _refresh_dialog(self, clicked: float) -> None:
+        # Not on the dialog's own thread: libobs would free the button during its click. And not later, as on
+        # a timer: OBS crashes when the user returns from a file or colour chooser to a dialog that was made
+        # anew meanwhile (obs-studio issue 10423).
+        if time.monotonic() - clicked < REFRESH_SECONDS:
             self._lib.obs_source_update_properties(self._source)
+
+    def _leave(self) -> None:
+        self._worker.stop()
+        if self._is_passing and self._store is not None:
+            self._store.remove()
 
     def _prepare_segment(self) -> None:
         """Put right what a worker must find; the one before may have written anything anywhere."""
@@ -531,6 +525,7 @@ class FilterSource:
         if capture.failure:
             self._sample_failure = capture.failure
         if self._store is None:
+            self._sample_failure = "There is no folder for samples: see OBS' log, and restart OBS."
             return
         replace = self.settings.capture_mode == settings.REPLACE and not self._sample_failure
         self._keep_newest(self._store, capture.count if replace else MOST_SAMPLES)

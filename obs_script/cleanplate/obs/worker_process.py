@@ -79,7 +79,7 @@ class WorkerProcess:
     ) -> None:
         self.status: Dict[str, Any] = {}
         self.restarts = 0
-        self.failure = "The worker is starting."
+        self.failure = ""
         self.last_loss = ""
         self.log_path = str(log_folder() / log_name)
         self._channel = channel
@@ -103,13 +103,13 @@ class WorkerProcess:
     def state(self) -> str:
         """``stopped``, or what the worker says: ``starting``, ``loading``, ``running`` or ``error``."""
         if self._process is None:
-            return "stopped"
+            return "stopped" if self._ever_started else "starting"
         return str(self.status.get("state", "starting"))
 
     def wake(self) -> None:
         """Tell the worker to look into the segment. Never blocks; for any thread."""
         # Without the lock the descriptor could be closed, and be another file of OBS by the time of the
-        # write. When it is taken, the pipe is being closed: nobody is left to wake.
+        # write. When it is taken, the pipe is being closed, or another thread is waking the worker just now.
         if self._pipe_lock.acquire(blocking=False):
             try:
                 if self._pipe >= 0:
@@ -171,21 +171,20 @@ class WorkerProcess:
         leftover = self._channel.status.read(self._status_sequence)
         if leftover is not None:
             self._status_sequence = leftover[0]
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _forget, with the process
         try:
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _forget, with the process
             self._prepare()
             log = Path(self.log_path)
             log.parent.mkdir(parents=True, exist_ok=True)
             # -I: OBS may have set PYTHONHOME or PYTHONPATH for its own Python.
             command = [worker_python(), "-I", "-m", "cleanplate.worker"]
             self._process = self._start_process(
-                [*command, "--segment", self._segment_name, "--log", str(log)], errors
+                [*command, "--segment", self._segment_name, "--log", str(log)], self._errors
             )
         except (OSError, WireError) as error:
-            errors.close()
+            self._forget()
             self._back_off(now, f"The worker cannot be started: {error}")
             return
-        self._errors = errors
         self._started = self._heard = now
         self.status = {}
         self.failure = ""
