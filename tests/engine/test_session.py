@@ -86,6 +86,15 @@ def test_auto_takes_the_fast_model_on_a_cpu(make_model: MakeModel) -> None:
     assert create_engine("auto").name == "difference"
 
 
+def test_auto_passes_over_a_broken_model(make_model: MakeModel) -> None:
+    folder = make_model("small", "fast").parent
+    (folder / "half-copied.json").write_text("{")
+    assert create_engine("auto", models=[folder]).name == "small"
+    (folder / "small.json").unlink()
+    with pytest.raises(CardError, match="half-copied"):
+        create_engine("auto", models=[folder])
+
+
 def test_graph_that_contradicts_its_card_is_refused(make_model: MakeModel) -> None:
     state = {"input": "r1i", "output": "r1o", "shape": [1, 2, "H/2", "W/2"]}
     path = make_model(states=[state])

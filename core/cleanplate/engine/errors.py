@@ -5,9 +5,9 @@ EngineError
 +-- SampleError          a background sample cannot be used
 |   +-- SamplesNeededError   the engine cannot work without samples
 +-- ModelError           a model cannot be used
-+-- UnknownModelError    no model of that name
-+-- CardError            a model's card is wrong or does not fit its files
-+-- ProviderError        no provider could run the model
+    +-- UnknownModelError    no model of that name
+    +-- CardError            a model's card is wrong or does not fit its files
+    +-- ProviderError        no provider could run the model
 """
 
 

@@ -9,17 +9,20 @@ result.alpha                            # float32 [H, W], 0..1
 ```
 """
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from cleanplate.engine.base import Engine
 from cleanplate.engine.card import Card, read_card
 from cleanplate.engine.difference import DifferenceEngine
-from cleanplate.engine.errors import UnknownModelError
+from cleanplate.engine.errors import CardError, UnknownModelError
 from cleanplate.engine.providers import CPU
 from cleanplate.engine.session import OnnxEngine
 
 AUTO = "auto"
+
+_log = logging.getLogger(__name__)
 
 
 def create_engine(
@@ -36,7 +39,8 @@ def create_engine(
 
     Raises:
         UnknownModelError: there is no model of that name.
-        CardError: the model's card is malformed or does not fit its files.
+        CardError: the model's card is malformed or does not fit its files; `auto` passes over such a model
+            as long as there is another.
         ProviderError: the provider is unknown, or none could load the model.
     """
     cards = _card_paths(models)
@@ -66,8 +70,14 @@ def _card_paths(folders: Sequence[Path]) -> dict[str, Path]:
 def _best_engine(paths: Sequence[Path], provider: str, threads: int | None) -> Engine:
     by_role: dict[str | None, Card] = {}
     path_of: dict[str, Path] = {}
+    broken: CardError | None = None
     for path in paths:
-        card = read_card(path)
+        try:
+            card = read_card(path)
+        except CardError as error:  # a broken model that nobody asked for stops no other
+            _log.warning("%s", error)
+            broken = error
+            continue
         by_role.setdefault(card.role, card)
         path_of[card.name] = path
     engine: Engine | None = None
@@ -78,4 +88,6 @@ def _best_engine(paths: Sequence[Path], provider: str, threads: int | None) -> E
         if candidate.provider != CPU.name:
             return candidate
         engine = candidate
+    if engine is None and broken is not None:
+        raise broken
     return engine or DifferenceEngine()

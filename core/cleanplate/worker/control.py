@@ -17,7 +17,6 @@ class Control:
     Attributes:
         model: name of the model, or `auto`.
         provider: what should compute it, or `auto`.
-        models: folders with models, beside those of the installation.
         samples: files of the background samples, newest last.
         samples_generation: a change means that files of the same name have other contents.
         smoothing: temporal smoothing, 0..1.
@@ -26,7 +25,6 @@ class Control:
 
     model: str = "auto"
     provider: str = "auto"
-    models: tuple[Path, ...] = ()
     samples: tuple[Path, ...] = ()
     samples_generation: int = 0
     smoothing: float = 0.0
@@ -38,7 +36,6 @@ class Control:
         return cls(
             model=_text(obj.get("model"), cls.model),
             provider=_text(obj.get("provider"), cls.provider),
-            models=_paths(obj.get("models")),
             samples=_paths(obj.get("samples")),
             samples_generation=int(_number(obj.get("samples_generation"), -(2.0**53), 2.0**53)),
             smoothing=_number(obj.get("smoothing"), 0.0, 1.0),
@@ -47,7 +44,7 @@ class Control:
 
     def same_engine(self, other: "Control") -> bool:
         """Whether the other settings are served by the same engine."""
-        return (self.model, self.provider, self.models) == (other.model, other.provider, other.models)
+        return (self.model, self.provider) == (other.model, other.provider)
 
     def same_samples(self, other: "Control") -> bool:
         """Whether the other settings mean the same background samples."""

@@ -34,6 +34,9 @@ RETRY_SECONDS = 1.0
 
 LONGEST_RETRY_SECONDS = 30.0
 
+MOST_FAILURES = 5
+"""Frames in a row that may fail after others went well; then a lost GPU is more likely than a bad frame."""
+
 _CAPTURE = "Capture the background"
 _LARGEST_COUNT = 2**64 - 1
 
@@ -42,6 +45,10 @@ _log = logging.getLogger(__name__)
 
 class MatteError(Exception):
     """The engine gave something that is no matte."""
+
+
+class EngineLostError(Exception):
+    """An engine that worked fails for good: only a new process gets at the GPU again."""
 
 
 class EngineFactory(Protocol):
@@ -88,6 +95,8 @@ class Worker:
         self._engine: Engine | None = None
         self._stream: Stream | None = None
         self._samples_ready = False
+        self._engine_works = False
+        self._failures = 0  # frames in a row
 
         self._frame_sequence = 0
         self._frames_dropped = 0
@@ -100,7 +109,11 @@ class Worker:
         self._report_at = 0.0
 
     def run(self, wakeup: Wakeup) -> None:
-        """Serve until the filter is gone."""
+        """Serve until the filter is gone.
+
+        Raises:
+            EngineLostError: the filter shall start a new process.
+        """
         while not wakeup.gone:
             if not self.turn() and not wakeup.wait(IDLE_SECONDS):
                 self._follow_restarted_ring()
@@ -147,16 +160,18 @@ class Worker:
         if former is None or not control.same_samples(former):
             self._samples_ready = False
         self._control = control
+        self._failures = 0
         self._retry_at = 0.0
         self._retry_after = RETRY_SECONDS
 
     def _load_engine(self, control: Control) -> tuple[Engine, Stream]:
         status = self._status
-        folders = [folder for folder in (*self._model_folders, *control.models) if folder.is_dir()]
+        folders = [folder for folder in self._model_folders if folder.is_dir()]
         status.model, status.provider, status.fallbacks, status.drift = control.model, "", (), None
         status.models = available_models(folders)
         status.timings.clear()
         self._enter("loading")
+        self._engine_works = False
         engine = self._create(control.model, provider=control.provider, models=folders, threads=self._threads)
         status.model, status.provider, status.fallbacks = engine.name, engine.provider, engine.fallbacks
         _log.info("Model %s runs on %s.", engine.name, engine.provider)
@@ -203,6 +218,7 @@ class Worker:
         self._status.drift = result.drift
         self._status.timings.add(self._clock() - started, self._clock())
         self._logged_error = ""
+        self._engine_works, self._failures = True, 0
         self._enter("running")
         return True
 
@@ -258,6 +274,10 @@ class Worker:
         if text != self._logged_error:
             _log.error("%s", text, exc_info=error)
             self._logged_error = text
+        if self._samples_ready:
+            self._failures += 1
+        if self._engine_works and self._failures >= MOST_FAILURES:
+            raise EngineLostError(f"The method failed {MOST_FAILURES} times in a row: {text}") from error
         self._retry_at = self._clock() + self._retry_after
         if not self._samples_ready:
             self._retry_after = min(2 * self._retry_after, LONGEST_RETRY_SECONDS)
