@@ -10,6 +10,7 @@ from archives import write_archive
 from cleanplate.data.errors import SourceMissingError
 from cleanplate.data.held_out import Composites, write_held_out
 from cleanplate.data.scenes import SceneOptions
+from cleanplate.evaluation.sets import set_names
 
 
 @pytest.fixture
@@ -58,6 +59,12 @@ def test_writes_every_set_once(archives: Path, tiny_cache: Path, tmp_path: Path)
     told.clear()
     write_held_out(archives, tiny_cache, tmp_path / "sets", told.append, kinds)
     assert told == []
+
+    # As if it had been interrupted in the middle of the last set.
+    (tmp_path / "sets" / "toy").rename(tmp_path / "sets" / ".toy")
+    assert "toy" not in set_names(tmp_path / "sets")
+    write_held_out(archives, tiny_cache, tmp_path / "sets", told.append, kinds)
+    assert told == ["toy: 2 cases"]
 
 
 def test_captured_frames_keep_their_sample(archives: Path, tiny_cache: Path, tmp_path: Path) -> None:

@@ -74,6 +74,20 @@ def test_camouflaged_people_wear_the_colours_of_the_room(tiny_cache: Path) -> No
     assert apart(camouflage=1) < 0.5 * apart(camouflage=0)
 
 
+def test_two_people_have_no_dark_rims(tiny_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one person's edge is soft, the colours stay theirs, whether or not the other is behind them."""
+    make = maker(tiny_cache, empty=0, second_person=1)
+    front, behind = np.full((2, 1, 1, 3, 4), 100, np.float32)
+    front[..., :3], behind[..., :3] = 200, 80
+    front[0, 0, :, 3] = 127.5, 127.5, 0
+    behind[0, 0, :, 3] = 0, 255, 255
+    layers = iter((front, behind))
+    monkeypatch.setattr(make, "_person", lambda *_: next(layers))
+    both = make._people(np.random.default_rng(0), (3, 1), 1)[0, 0]
+    np.testing.assert_allclose(both[:, 3], [127.5, 255, 255])
+    np.testing.assert_allclose(both[:, 0], [200, 140, 80], rtol=1e-5)
+
+
 def test_posters_hang_in_frame_and_sample_alike(tiny_cache: Path) -> None:
     calm = {**CALM, "empty": 1, "aligned": 1}
     plain = maker(tiny_cache, **calm).composite(np.random.default_rng(2), SIZE, 1, 1)

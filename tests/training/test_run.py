@@ -9,6 +9,7 @@ import torch
 from cleanplate.data.batches import BatchOptions, make_batch, open_maker
 from cleanplate.data.scenes import SceneOptions
 from cleanplate.data.splits import Split
+from cleanplate.training import run
 from cleanplate.training.cleanplate_module import CleanPlateModule
 from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.module import learning_rate_factor
@@ -55,6 +56,15 @@ def test_trains_validates_and_resumes(tiny_cache: Path, tmp_path: Path) -> None:
     again = small_config(start_from=start, steps=1)
     assert train(again, folder, tiny_cache, Path("none"), resume=False, loaders=0) == last
     assert torch.load(last, weights_only=False)["global_step"] == 1
+
+
+@pytest.mark.slow
+def test_the_last_steps_are_saved(tiny_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "CHECKPOINT_STEPS", 2)
+    start = str(start_checkpoint(tmp_path, small_config()))
+    config = small_config(start_from=start, steps=3, validate_every=9)
+    last = train(config, tmp_path / "run", tiny_cache, Path("none"), resume=True, loaders=0)
+    assert torch.load(last, weights_only=False)["global_step"] == 3
 
 
 def test_missing_start_is_named(tiny_cache: Path, tmp_path: Path) -> None:

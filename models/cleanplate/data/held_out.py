@@ -16,6 +16,7 @@ method `difference`, which had a part in it.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -91,10 +92,12 @@ def write_held_out(
         if (folder / name).is_dir():
             continue
         count = 0
+        part = folder / f".{name}"
+        shutil.rmtree(part, ignore_errors=True)  # of a run that was interrupted
         for case, scene, valid in cases:
-            _write(folder / f"{name}.part" / case, scene, valid)
+            _write(part / case, scene, valid)
             count += 1
-        (folder / f"{name}.part").rename(folder / name)
+        part.rename(folder / name)
         progress(f"{name}: {count} cases")
 
 

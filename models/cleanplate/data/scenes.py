@@ -336,9 +336,11 @@ class SceneMaker:
         layers = self._person(rng, size, frames)
         if chance > 1 - self.options.second_person:
             behind = self._person(rng, size, frames)
-            alpha = layers[..., 3:] / 255
-            union = np.maximum(layers[..., 3:], behind[..., 3:])
-            layers = np.concatenate([behind[..., :3] * (1 - alpha) + layers[..., :3] * alpha, union], -1)
+            front, back = layers[..., 3:] / 255, behind[..., 3:] / 255
+            back = back * (1 - front)  # what of them is still seen
+            union = front + back
+            colours = (layers[..., :3] * front + behind[..., :3] * back) / np.maximum(union, 1e-6)
+            layers = np.concatenate([colours, 255 * union], -1)
         return layers
 
     def _pictures(self, rng: np.random.Generator, frames: int) -> tuple[list[UInt8], str | None]:

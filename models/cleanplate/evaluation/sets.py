@@ -70,7 +70,7 @@ def set_names(folder: Path) -> list[str]:
     Raises:
         SetError: There are none.
     """
-    names = sorted(path.name for path in folder.glob("*") if path.is_dir())
+    names = sorted(path.name for path in folder.glob("[!.]*") if path.is_dir())  # hidden: half-written
     if not names:
         raise SetError(f"{folder} holds no evaluation sets: run `cleanplate data held-out` first")
     return names

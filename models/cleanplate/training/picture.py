@@ -65,9 +65,9 @@ def matte_strip(module: MattingModule, batch: Batch) -> NDArray[np.uint8]:
     """Return a picture: above the first frames, below their predicted mattes; uint8 BGR."""
     module.eval()
     with torch.no_grad():
-        logit, _ = module.predict(batch)
+        logit, _ = module.predict(Batch(*(part.to(module.device) for part in batch)))
     module.train()
-    alpha = torch.sigmoid(logit).mul(255).byte().numpy()[:, 0]
+    alpha = torch.sigmoid(logit).mul(255).byte().cpu().numpy()[:, 0]
     frames = batch.src.flatten(0, 1).numpy().transpose(0, 2, 3, 1)[..., ::-1]
     mattes = np.repeat(alpha[..., None], 3, -1)
     return np.vstack([np.hstack(list(frames[:8])), np.hstack(list(mattes[:8]))])

@@ -183,7 +183,12 @@ def fit(
     )
     fixed = [DataLoader(_Fixed(part), batch_size=None) for part in validation]
     trainer.fit(module, loader, fixed or None, ckpt_path=resume_from, weights_only=False)
-    return folder / "last.ckpt"
+    last = folder / "last.ckpt"
+    if (
+        trainer.global_step % CHECKPOINT_STEPS
+    ):  # Lightning saves these last steps only if there was nothing yet
+        trainer.save_checkpoint(last)
+    return last
 
 
 class _Fixed(Dataset[Batch]):
