@@ -12,9 +12,11 @@ import cv2
 import numpy as np
 import pytest
 from clips import HEIGHT, WIDTH, room, scene, sound_samples, video_times, write_clip
+from obsws_python.error import OBSSDKRequestError
 from typer.testing import CliRunner
 
 from cleanplate.offline import cli, doctor
+from cleanplate.studio import bench, session
 
 CORE = Path(cli.__file__).parents[2]
 
@@ -108,6 +110,38 @@ def test_a_folder_of_pictures_keeps_a_films_times(tmp_path: Path, empty: Path) -
     assert read == pytest.approx([float(time) for time in video_times(film)], abs=0.001)
 
 
+@pytest.mark.parametrize(
+    ("given", "target"),
+    [
+        ("in.mp4", "in.mp4"),
+        ("in.mp4", "link.mp4"),
+        ("shots/a.png", "shots/a.png"),
+        ("shots/a.png", "shots"),
+        ("shots", "shots"),
+    ],
+)
+def test_the_input_is_not_replaced(
+    tmp_path: Path, clip: Path, empty: Path, monkeypatch: pytest.MonkeyPatch, given: str, target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link.mp4").symlink_to(clip)
+    Path("shots").mkdir()
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(f"shots/{name}", scene(0))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    status, said = run("matte", given, "--samples", empty, "--model", "difference", "-o", target)
+    assert (status, "is the input itself. Choose another name" in said) == (1, True), said
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
+def test_pictures_may_get_their_cutouts_beside_them(tmp_path: Path, empty: Path) -> None:
+    (tmp_path / "shots").mkdir()
+    cv2.imwrite(str(tmp_path / "shots" / "a.jpg"), scene(0))
+    shots = tmp_path / "shots"
+    assert run("matte", shots, "--samples", empty, "--model", "difference", "-o", shots)[0] == 0
+    assert sorted(path.name for path in shots.iterdir()) == ["a.jpg", "a.png"]
+
+
 def test_a_failure_leaves_no_folder(tmp_path: Path, clip: Path) -> None:
     status, said = run("matte", clip, "--model", "unheard-of", "-o", tmp_path / "a" / "new")
     assert (status, "no model named" in said) == (1, True), said
@@ -182,6 +216,22 @@ def test_background_samples_are_captured_from_a_video(tmp_path: Path) -> None:
 def test_too_short_a_video_gives_no_samples(tmp_path: Path, clip: Path) -> None:
     status, said = run("capture", tmp_path / "samples", "--video", clip, "--begin", "0.6")
     assert (status, "Take fewer, or begin earlier" in said) == (1, True), said
+    assert not (tmp_path / "samples").exists()
+
+
+def test_samples_of_two_captures_are_not_mixed(tmp_path: Path) -> None:
+    film = write_clip(tmp_path / "empty.mp4", [room()] * 60)
+    samples = tmp_path / "samples"
+    assert run("capture", samples, "--video", film, "--count", "4")[0] == 0
+    before = {path: path.read_bytes() for path in samples.iterdir()}
+    status, said = run("capture", samples, "--video", film, "--count", "2")
+    assert (status, "sample0.png is of an earlier capture. Choose another folder" in said) == (1, True), said
+    assert {path: path.read_bytes() for path in samples.iterdir()} == before
+
+
+def test_a_file_is_no_folder_for_samples(tmp_path: Path, clip: Path) -> None:
+    status, said = run("capture", clip, "--video", clip)
+    assert (status, "cannot be made" in said) == (1, True), said
 
 
 def test_a_missing_camera_is_explained(tmp_path: Path) -> None:
@@ -228,6 +278,48 @@ def test_bench_obs_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mon
     assert not (tmp_path / "out").exists()
 
 
+def measure_nothing(folder: Path, *_: object, **__: object) -> bench.Figures:
+    (folder / "sheet.png").touch()
+    return bench.Figures(sheet=folder / "sheet.png")
+
+
+def test_each_run_of_bench_obs_has_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "missing_programs", list)
+    monkeypatch.setattr(bench, "drawn_clips", lambda folder: bench.Clips(folder, folder))
+    monkeypatch.setattr(bench, "measure", measure_nothing)
+    monkeypatch.setattr(cli, "ENGINE_SECONDS", 0.0)
+    for _ in range(2):
+        status, said = run("bench", "obs", tmp_path / "out")
+        assert status == 0, said
+    sheets = [path.relative_to(tmp_path / "out") for path in tmp_path.rglob("sheet.png")]
+    assert len({sheet.parent for sheet in sheets}) == 2
+    assert all(len(sheet.parts) == 2 for sheet in sheets)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OBSSDKRequestError("CreateInput", 601, "A source already exists by that input name."),
+        ValueError("OBS' log has no profile"),
+        ConnectionResetError("OBS is gone"),
+    ],
+)
+def test_bench_obs_explains_what_obs_did_not_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(session, "missing_programs", list)
+    monkeypatch.setattr(bench, "drawn_clips", lambda folder: bench.Clips(folder, folder))
+    monkeypatch.setattr(bench, "measure", fail)
+    status, said = run("bench", "obs", tmp_path / "out")
+    (folder,) = (tmp_path / "out").iterdir()
+    assert (status, str(error) in said, f"logs in {folder}." in said) == (1, True, True), said
+
+
 def test_the_commands_that_make_networks_are_shown_without_loading_their_libraries() -> None:
     status, said = run("--help")
     assert status == 0
@@ -242,25 +334,31 @@ def test_the_commands_that_make_networks_are_shown_without_loading_their_librari
 
 
 @pytest.mark.parametrize(
-    ("library", "arguments"),
+    ("library", "extra", "arguments"),
     [
-        ("torch", ["train", "fast.toml", "--cache", "cache"]),
-        ("torch", ["prune", "prune.toml", "last.ckpt", "--cache", "cache"]),
-        ("pymatting", ["data", "pack", "cache"]),
+        ("torch", "train", ["train", "fast.toml", "--cache", "cache"]),
+        ("torch", "train", ["prune", "prune.toml", "last.ckpt", "--cache", "cache"]),
+        ("pymatting", "train", ["data", "pack", "cache"]),
+        ("psutil", "studio", ["bench", "obs", "out"]),
+        ("obsws_python", "studio", ["bench", "obs", "out"]),
     ],
 )
 def test_a_missing_library_is_named_with_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], library: str, arguments: list[str]
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    library: str,
+    extra: str,
+    arguments: list[str],
 ) -> None:
     for name in list(sys.modules):
-        if name.startswith("cleanplate.data."):
+        if name.startswith(("cleanplate.data.", "cleanplate.studio")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
     monkeypatch.setattr(sys, "argv", ["cleanplate", *arguments])
     with pytest.raises(SystemExit) as end:
         cli.main()
     said = " ".join(capsys.readouterr().err.split())
-    assert (end.value.code, f"needs {library}" in said, "'.[cpu,train]'" in said) == (1, True, True), said
+    assert (end.value.code, f"needs {library}" in said, f"'.[cpu,{extra}]'" in said) == (1, True, True), said
 
 
 @pytest.mark.slow

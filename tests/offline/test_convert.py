@@ -1,6 +1,6 @@
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -53,6 +53,7 @@ class MemorySink:
 class MadeUpSource:
     """Makes frames as they are asked for; counts how many of them are alive."""
 
+    paths: Sequence[Path] = ()
     fixed_camera = True
     rate = Fraction(30)
     time_base = Fraction(1, 30)

@@ -60,6 +60,31 @@ def test_without_a_camera_the_demo_says_so(
     monkeypatch.setattr(demo, "DEVICES", tmp_path)
     assert demo.main(["--output", str(tmp_path), "--camera"]) == 1
     assert "There is no camera" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_after_a_failure_the_folder_with_the_log_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hang(*_arguments: object, **_options: object) -> None:
+        raise TimeoutError("waited in vain for OBS")
+
+    monkeypatch.setattr(demo, "DEVICES", tmp_path / "dev")
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "video0").touch()
+    monkeypatch.setattr(demo, "ObsSession", hang)
+    assert demo.main(["--output", str(tmp_path / "out"), "--camera"]) == 1
+    (work,) = (tmp_path / "out").iterdir()
+    said = capsys.readouterr().err
+    assert ("waited in vain" in said, f"log is in {work}." in said) == (True, True), said
+
+
+def test_an_output_that_cannot_be_made_is_explained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "out").touch()
+    assert demo.main(["--output", str(tmp_path / "out")]) == 1
+    assert "Choose another output" in capsys.readouterr().err
 
 
 class FakeClient:
@@ -118,6 +143,9 @@ def test_with_a_camera_obs_films_the_first_one_after_a_countdown(
     monkeypatch.setattr(demo, "ObsSession", lambda *_arguments, **_options: obs)
     monkeypatch.setattr(demo, "contact_sheet", fake_sheet)
     monkeypatch.setattr(demo, "SETTLE_SECONDS", 0.0)
+    users = tmp_path / "out" / "work" / "thesis.txt"
+    users.parent.mkdir(parents=True)
+    users.write_text("of the user")
     assert demo.main(["--output", str(tmp_path / "out"), "--camera"]) == 0
     requests = dict(obs.client.requests)
     assert requests["create_input"][2:4] == ("v4l2_input", {"device_id": str(devices / "video2")})
@@ -128,7 +156,9 @@ def test_with_a_camera_obs_films_the_first_one_after_a_countdown(
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "contact-sheet.png",
         "recording.mp4",
+        "work",
     ]
+    assert users.read_text() == "of the user"
 
 
 @pytest.mark.obs

@@ -1,7 +1,7 @@
 """Capturing background samples without OBS, from a camera or from a film of the empty scene."""
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
 from itertools import islice
@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 
 from cleanplate.engine.imaging import Picture
-from cleanplate.offline.errors import CameraError, InputError
+from cleanplate.offline.errors import CameraError, InputError, OutputError
+from cleanplate.offline.folders import make_folders, remove_empty
 from cleanplate.offline.frames import Report
 from cleanplate.offline.pictures import write_picture
 from cleanplate.offline.video import VideoSource
@@ -75,6 +76,18 @@ def count_down(frames: Generator[Picture], seconds: int, say: Callable[[int], No
             next(frames)
 
 
+def refuse_samples(folder: Path) -> None:
+    """See that a folder holds no samples: `--samples FOLDER` would use those of both captures together.
+
+    Raises:
+        OutputError: it does. An earlier capture may be worth keeping, so nothing is removed here.
+    """
+    if found := sorted(folder.glob("sample[0-9]*.png")):
+        raise OutputError(
+            f"{found[0]} is of an earlier capture. Choose another folder, or remove the samples in this one."
+        )
+
+
 def capture(
     frames: Generator[Picture], folder: Path, *, rate: Fraction, count: int, on_sample: Callable[[], None]
 ) -> list[Path]:
@@ -82,7 +95,7 @@ def capture(
 
     Args:
         frames: pictures of the empty scene; closed at the end.
-        folder: gets `sample0.png` and so on; made if missing.
+        folder: gets `sample0.png` and so on, all or none of them; made if missing.
         rate: frames per second, to spread the samples over `SAMPLING_SECONDS`.
         count: samples to make.
         on_sample: is called after each.
@@ -92,25 +105,38 @@ def capture(
 
     Raises:
         InputError: there are fewer frames than samples.
-        OutputError: the folder cannot be written.
+        OutputError: the folder holds samples already, or cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    refuse_samples(folder)
+    made = make_folders(folder)
     frames_each = max(1, int(rate * SAMPLING_SECONDS / count))
-    paths = []
-    with closing(frames):
-        for number in range(count):
-            total = None
-            taken = 0
-            for picture in islice(frames, frames_each):
-                values = picture.astype(np.float32)
-                total = values if total is None else total + values
-                taken += 1
-            if total is None:
-                raise InputError(
-                    f"The video ends after {number} of {count} samples. Take fewer, or begin earlier."
-                )
-            path = folder / f"sample{number}.png"
-            write_picture(path, np.round(total / taken).astype(np.uint8))
-            paths.append(path)
-            on_sample()
+    paths: list[Path] = []
+    try:
+        with closing(frames):
+            for number in range(count):
+                sample = _mean(islice(frames, frames_each))
+                if sample is None:
+                    raise InputError(
+                        f"The video ends after {number} of {count} samples. Take fewer, or begin earlier."
+                    )
+                path = folder / f"sample{number}.png"
+                write_picture(path, sample)
+                paths.append(path)
+                on_sample()
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        remove_empty(made)
+        raise
     return paths
+
+
+def _mean(pictures: Iterator[Picture]) -> Picture | None:
+    """The mean of some pictures, None if there are none."""
+    total = None
+    taken = 0
+    for picture in pictures:
+        values = picture.astype(np.float32)
+        total = values if total is None else total + values
+        taken += 1
+    return None if total is None else np.round(total / taken).astype(np.uint8)

@@ -5,6 +5,7 @@ Exit status: 0 done, 1 it failed and says why, 2 the command line is wrong, 130 
 
 import signal
 import sys
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -37,12 +38,16 @@ from cleanplate.offline.background import GREEN, TRANSPARENT, parse_background
 from cleanplate.offline.convert import Look, convert
 from cleanplate.offline.errors import InputError, OfflineError, OutputError
 from cleanplate.offline.files import open_sink, open_source
+from cleanplate.offline.folders import make_new_folder
 from cleanplate.offline.places import filter_script, model_folders
 from cleanplate.offline.samples import give_samples
 
 ENGINE_SECONDS = 3.0
 COMMANDS = "cleanplate.commands"
 """The group of entry points, in pyproject.toml, whose commands are added."""
+
+STUDIO_LIBRARIES = frozenset({"obsws_python", "psutil", "websocket"})
+"""What the extra "studio", in pyproject.toml, installs; all else that may be missing is in "train"."""
 
 NETWORK_PANEL = "Making networks"
 FAILED = 1
@@ -152,7 +157,13 @@ def matte(
 
 @app.command()
 def capture(
-    folder: Annotated[Path, typer.Argument(help="Where the samples go, as PNG.", show_default=False)],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Where the samples go, as PNG; a folder with samples of an earlier capture is refused.",
+            show_default=False,
+        ),
+    ],
     camera: Annotated[int, typer.Option(min=0, help="Number of the camera.")] = 0,
     video: Annotated[
         Path | None, typer.Option(help="Take a video instead of the camera.", exists=True, dir_okay=False)
@@ -163,6 +174,7 @@ def capture(
 ) -> None:
     """Take background samples: pictures of the scene without the person."""
     with _errors_explained():
+        capturing.refuse_samples(folder)  # before anybody leaves the picture
         if video is not None:
             frames, rate = capturing.video_frames(video, begin, console.print), open_source([video]).rate
         else:
@@ -220,7 +232,11 @@ def bench_engine(
 @bench_app.command("obs")
 def bench_obs(
     folder: Annotated[
-        Path, typer.Argument(help="Gets the recordings, logs and a contact sheet.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Gets a folder for each run, with the recordings, logs and a contact sheet.",
+            show_default=False,
+        ),
     ],
     seconds: Annotated[float, typer.Option(min=1, help="Length of each recording.")] = 10,
     kills: Annotated[int, typer.Option(min=0, help="How often the worker is killed, to see it recover.")] = 3,
@@ -228,20 +244,20 @@ def bench_obs(
     """Measure the filter in a real OBS on a screen of its own (Linux with obs, Xvfb, openbox and wmctrl)."""
     # What these need is not on every system.
     from cleanplate.studio import bench as studio  # noqa: PLC0415
-    from cleanplate.studio.session import missing_programs  # noqa: PLC0415
+    from cleanplate.studio.session import SESSION_ERRORS, missing_programs  # noqa: PLC0415
 
-    folder = folder.resolve()
     with _errors_explained():
         if missing := missing_programs():
             raise InputError(f"These programs are missing: {', '.join(missing)}. Install them first.")
-        folder.mkdir(parents=True, exist_ok=True)
+        # In the folder of an earlier run, OBS would open the scenes that it saved then.
+        run = make_new_folder(folder.resolve(), time.strftime("%Y-%m-%d-%H%M%S-"))
         try:
             figures = studio.measure(
-                folder, filter_script(), studio.drawn_clips(folder),
+                run, filter_script(), studio.drawn_clips(run),
                 seconds=seconds, kills=kills, say=console.print,
             )  # fmt: skip
-        except (RuntimeError, TimeoutError) as error:
-            raise OutputError(f"{error}. Look into the log.") from error
+        except SESSION_ERRORS as error:
+            raise OutputError(f"The measurement failed: {error}\nLook into the logs in {run}.") from error
     console.print("the method difference at 512x288, on one thread")
     timing = benchmark.time_engine(create_engine("difference", threads=1), 512, 288, ENGINE_SECONDS)
     table = Table("figure", "value", show_header=False)
@@ -271,9 +287,10 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == __name__.partition(".")[0]:
             raise
+        extra = "studio" if error.name.partition(".")[0] in STUDIO_LIBRARIES else "train"
         console.print(
-            f"This command needs {error.name}, which is not installed. Install what training needs, in a "
-            "checkout of the project: pip install '.[cpu,train]'",
+            f"This command needs {error.name}, which is not installed. Install it and what belongs to it, "
+            f"in a checkout of the project: pip install '.[cpu,{extra}]'",
             markup=False, style="red",
         )  # fmt: skip
         sys.exit(FAILED)

@@ -1,6 +1,6 @@
 """From what the user names to sources and sinks: the kind follows from the ending."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -43,9 +43,10 @@ def open_sink(path: Path, source: Source) -> Generator[Sink]:
         source: what will be written, for its rate and sound.
 
     Raises:
-        OutputError: the ending is unknown, or does not fit the source.
+        OutputError: the ending is unknown, does not fit the source, or an input would be replaced.
     """
     if path.suffix.lower() in VIDEO_ENDINGS:
+        _keep_inputs(source, [path])
         if isinstance(source, VideoSource):
             with source.audio_streams() as audio:
                 yield VideoSink(path, rate=source.rate, time_base=source.time_base, audio=audio.streams)
@@ -54,11 +55,26 @@ def open_sink(path: Path, source: Source) -> Generator[Sink]:
             raise OutputError("These pictures are not a film. Add --sequence if they are, or give a folder.")
         yield VideoSink(path, rate=source.rate, time_base=source.time_base)
     elif path.is_dir() or not path.suffix:
+        _keep_inputs(source, (path / f"{read.stem}.png" for read in source.paths))
         yield PictureSink(path, last_seconds=1 / source.rate if source.fixed_camera else None)
     elif source.count == 1:
+        _keep_inputs(source, [path])
         yield PictureSink(path.parent, path.suffix, path.stem)
     else:
         raise OutputError(
             f"{path.name} can hold one picture, the input has more. Give a folder, or a video ending in "
             f"{', '.join(sorted(VIDEO_ENDINGS))}."
         )
+
+
+def _keep_inputs(source: Source, targets: Iterable[Path]) -> None:
+    """Refuse to write a file that is read, also by another name: a link, or in capital letters."""
+    read = {_identity(path) for path in source.paths}
+    for target in targets:
+        if target.exists() and _identity(target) in read:
+            raise OutputError(f"{target} is the input itself. Choose another name for the output.")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino

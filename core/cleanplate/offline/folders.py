@@ -1,5 +1,6 @@
 """Folders that an output needs, and that go again if nothing came of it."""
 
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,19 @@ def make_folders(folder: Path) -> list[Path]:
     except OSError as error:
         raise OutputError(f"{folder} cannot be made ({error}). Choose another output.") from error
     return missing
+
+
+def make_new_folder(parent: Path, prefix: str) -> Path:
+    """Make a folder with a name that nothing has yet: what a user keeps in `parent` is left alone.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    make_folders(parent)
+    try:
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+    except OSError as error:
+        raise OutputError(f"Nothing can be written in {parent} ({error}). Choose another output.") from error
 
 
 def remove_empty(folders: Sequence[Path]) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,6 +39,7 @@ class Source(Protocol):
     """Where frames come from; may be read several times.
 
     Attributes:
+        paths: the files that are read, so that none of them is written.
         count: number of frames as far as known beforehand, None if not.
         size: (width, height) of the upright frames, the first one's where they differ.
         rate: frames per second, a nominal value where the rate varies.
@@ -45,6 +47,7 @@ class Source(Protocol):
         fixed_camera: the frames show one scene, so that its empty state may be estimated from them.
     """
 
+    paths: Sequence[Path]
     count: int | None
     size: tuple[int, int]
     rate: Fraction

@@ -1,6 +1,6 @@
 """Reading and writing pictures, one file each."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -99,7 +99,7 @@ class PictureSource:
             if path.stem in by_stem:
                 raise InputError(f"{by_stem[path.stem]} and {path} have the same name. Rename one of them.")
             by_stem[path.stem] = path
-        self._paths = paths
+        self.paths: Sequence[Path] = paths
         self._sequence = sequence
         self.count: int | None = len(paths)
         self.rate = rate
@@ -119,17 +119,17 @@ class PictureSource:
         return cls(paths, sequence=sequence, rate=rate)
 
     def _first_readable(self) -> NDArray[np.uint8]:
-        for path in self._paths[:-1]:
+        for path in self.paths[:-1]:
             try:
                 return read_picture(path)
             except InputError:
                 continue
-        return read_picture(self._paths[-1])
+        return read_picture(self.paths[-1])
 
     def frames(self, report: Report) -> Generator[Frame]:
         """All pictures in order; one that cannot be read is reported and left out."""
         first = True
-        for number, path in enumerate(self._paths):
+        for number, path in enumerate(self.paths):
             try:
                 picture = read_picture(path)
             except InputError as error:
@@ -140,8 +140,8 @@ class PictureSource:
 
     def spread(self, count: int) -> Iterator[NDArray[np.uint8]]:
         """About `count` of the readable pictures, from first to last."""
-        step = max(1, len(self._paths) // count)
-        for path in self._paths[::step]:
+        step = max(1, len(self.paths) // count)
+        for path in self.paths[::step]:
             try:
                 yield read_picture(path)
             except InputError:

@@ -95,6 +95,7 @@ class VideoSource:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.paths: Sequence[Path] = [path]
         with self._open() as container:
             stream = _video_stream(container)
             if stream is None:

@@ -83,7 +83,7 @@ def measure(
     """Run OBS twice and measure.
 
     Args:
-        folder: for recordings and logs.
+        folder: for recordings and logs, without those of an earlier run.
         script: ``cleanplate_filter.py``.
         clips: what the camera shows.
         seconds: length of each recording.
@@ -94,6 +94,7 @@ def measure(
 
     Raises:
         TimeoutError: OBS, or the worker, did not do what was waited for; the message names the log.
+        ValueError: what is measured is not in OBS' log.
     """
     figures = Figures()
     say("OBS without the filter")
@@ -101,7 +102,7 @@ def measure(
         obs.add_camera(CAMERA, clips.person)
         obs.record(seconds)
         report = obs.close()
-    figures.render_ms_without, figures.leaks_without = report.profile["render_video"], report.leaks
+    figures.render_ms_without, figures.leaks_without = _render_ms(report), report.leaks
 
     say("OBS with the filter: capture")
     profiled = {"CLEANPLATE_PROFILE": "1"}
@@ -186,19 +187,28 @@ def _covers(log: str) -> list[str]:
 
 def _read_report(figures: Figures, report: ExitReport) -> None:
     figures.clean_exit = report.status == 0 and not report.orphans
-    figures.render_ms_with, figures.leaks_with = report.profile["render_video"], report.leaks
+    figures.render_ms_with, figures.leaks_with = _render_ms(report), report.leaks
     profile = _logged(report.log, "profile")
     figures.own_ms, figures.libobs_ms = profile["own_ms"], profile["libobs_ms"]
     kept = _logged(report.log, "statistics")
     figures.matte_age_frames, figures.matte_age_ms = kept["matte_age_frames"], kept["matte_age_ms"]
     figures.delay_ms = kept["delay_ms"]
+    if not kept["matte_interval_ms"]:
+        raise ValueError("The filter had no mattes: its worker did not run.")
     figures.mattes_per_second = 1000 / kept["matte_interval_ms"][0]
+
+
+def _render_ms(report: ExitReport) -> float:
+    """Median time that OBS needs for a frame; its profile comes at the end of its log."""
+    if "render_video" not in report.profile:
+        raise ValueError(f"OBS' log has no profile of its rendering: it ended with status {report.status}.")
+    return report.profile["render_video"]
 
 
 def _logged(log: str, what: str) -> dict[str, Any]:
     """The JSON object of the last log line of a kind."""
     found = re.findall(rf"\[Clean Plate\] {what}: (\{{.*\}})", log)
     if not found:
-        raise ValueError(f"OBS' log has no {what} of the filter: was it added, and OBS closed?")
+        raise ValueError(f"OBS' log has no {what} of the filter: it was not added, or OBS did not close.")
     parsed: dict[str, Any] = json.loads(found[-1])
     return parsed

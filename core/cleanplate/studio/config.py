@@ -77,7 +77,8 @@ ShowSourceIcons=false
 FirstLoad=false
 ServerEnabled=true
 ServerPort={port}
-AuthRequired=false
+AuthRequired=true
+ServerPassword={password}
 AlertsEnabled=false
 """
 
@@ -106,12 +107,13 @@ class Script:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-def write_config(home: Path, port: int, scripts: list[Script], video: Video = SDR) -> None:
+def write_config(home: Path, port: int, password: str, scripts: list[Script], video: Video = SDR) -> None:
     """Write the configuration, leaving an existing scene collection as OBS saved it.
 
     Args:
         home: the HOME that OBS will have.
-        port: where obs-websocket is to listen, on the local host.
+        port: where obs-websocket is to listen; it does so on all of the machine's addresses.
+        password: without which obs-websocket is to take no requests; letters, digits, `-` and `_`.
         scripts: what a new scene collection loads.
         video: of the canvas.
     """
@@ -124,10 +126,12 @@ def write_config(home: Path, port: int, scripts: list[Script], video: Video = SD
         folder.mkdir(parents=True, exist_ok=True)
 
     texts = {
-        config / "global.ini": _USER_SETTINGS.format(profile=PROFILE, collection=COLLECTION, port=port),
+        config / "global.ini": _USER_SETTINGS.format(
+            profile=PROFILE, collection=COLLECTION, port=port, password=password
+        ),
         websocket / "config.json": json.dumps(
-            {"alerts_enabled": False, "auth_required": False, "first_load": False, "server_enabled": True,
-             "server_password": "", "server_port": port}
+            {"alerts_enabled": False, "auth_required": True, "first_load": False, "server_enabled": True,
+             "server_password": password, "server_port": port}
         ),
     }  # fmt: skip
     for profile in profiles:

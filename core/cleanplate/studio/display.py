@@ -26,11 +26,12 @@ class PresentDisplay:
         """Variables for a program that is to appear on this display."""
         return dict(os.environ)
 
-    def windows(self) -> dict[str, str]:
-        """Titles of the open windows by window id."""
-        listing = self._wmctrl("-l").stdout.decode(errors="replace")
-        rows = [line.split(maxsplit=3) for line in listing.splitlines()]
-        return {row[0]: row[3] if len(row) > 3 else "" for row in rows}
+    def windows(self, process: int) -> dict[str, str]:
+        """Titles of a process' open windows by window id; the others may be the user's."""
+        listing = self._wmctrl("-l", "-p").stdout.decode(errors="replace")
+        # Window, desktop, process, host and title, which may be empty.
+        rows = [line.split(maxsplit=4) for line in listing.splitlines()]
+        return {row[0]: "".join(row[4:]) for row in rows if row[2] == str(process)}
 
     def close_window(self, window: str) -> None:
         """Ask a window to close, as a click on its cross does."""

@@ -14,6 +14,7 @@ of that system runs in a chroot; folders then have to have the same path inside 
 import base64
 import os
 import re
+import secrets
 import shutil
 import socket
 import subprocess
@@ -33,7 +34,7 @@ import obsws_python
 import psutil
 import websocket
 from numpy.typing import NDArray
-from obsws_python.error import OBSSDKRequestError
+from obsws_python.error import OBSSDKError, OBSSDKRequestError
 
 from cleanplate.studio.config import (
     COLLECTION,
@@ -70,6 +71,12 @@ _NO_RECORDING = ("Failed to start recording", "Recording error")
 _MAIN_WINDOW = re.compile(r"^OBS (Studio )?\d")
 
 Image = NDArray[np.uint8]
+
+SESSION_ERRORS = (
+    OBSSDKError, OSError, RuntimeError, ValueError,
+    psutil.Error, subprocess.SubprocessError, websocket.WebSocketException,
+)  # fmt: skip
+"""What a session can end with when OBS refuses a request, hangs or dies."""
 
 
 def _obs_command() -> list[str]:
@@ -130,6 +137,7 @@ class ObsSession:
         self._models = models
         self._video = video
         self._token = uuid.uuid4().hex
+        self._password = secrets.token_urlsafe()
         self._display = display or VirtualDisplay(folder / "display.log")
         self._process: subprocess.Popen[bytes]
         self._report: ExitReport | None = None
@@ -137,7 +145,7 @@ class ObsSession:
 
     def __enter__(self) -> "ObsSession":
         port = _free_port()
-        write_config(self.home, port, self._scripts, self._video)
+        write_config(self.home, port, self._password, self._scripts, self._video)
         write_install_record(self.home, self._models)
         self._display.__enter__()
         try:
@@ -233,7 +241,7 @@ class ObsSession:
 
     def windows(self) -> list[str]:
         """Titles of OBS' windows."""
-        return list(self._display.windows().values())
+        return list(self._windows().values())
 
     def screenshot(self, source: str, width: int | None = None, height: int | None = None) -> Image:
         """Render a source or scene by itself.
@@ -307,7 +315,7 @@ class ObsSession:
 
     def _complaints(self) -> list[str]:
         """OBS' dialogs that say that there is no recording."""
-        return [window for window, title in self._display.windows().items() if title in _NO_RECORDING]
+        return [window for window, title in self._windows().items() if title in _NO_RECORDING]
 
     def _renew_output(self) -> None:
         """Make OBS able to record again.
@@ -408,7 +416,9 @@ class ObsSession:
         # The server answers before the main window is up; closing it then would be lost.
         if not self._main_windows() or not _accepts_sessions(port):
             return None
-        return obsws_python.ReqClient(host="127.0.0.1", port=port, password="", timeout=REQUEST_SECONDS)
+        return obsws_python.ReqClient(
+            host="127.0.0.1", port=port, password=self._password, timeout=REQUEST_SECONDS
+        )
 
     def _ready(self) -> bool:
         try:
@@ -418,7 +428,11 @@ class ObsSession:
         return True
 
     def _main_windows(self) -> list[str]:
-        return [window for window, title in self._display.windows().items() if _MAIN_WINDOW.match(title)]
+        return [window for window, title in self._windows().items() if _MAIN_WINDOW.match(title)]
+
+    def _windows(self) -> dict[str, str]:
+        # chroot replaces itself by OBS: both have the number of the process that was started.
+        return self._display.windows(self._process.pid)
 
     def _has_open(self, path: Path) -> bool:
         # By name: the OBS in a chroot has the same folder under another path.

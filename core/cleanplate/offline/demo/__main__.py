@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from obsws_python.error import OBSSDKError
 
 from cleanplate.offline.demo.figure import SECONDS, draw, pose_at
 from cleanplate.offline.demo.room import HEIGHT, WIDTH, Picture, landscape, room
 from cleanplate.offline.errors import CameraError, OfflineError
+from cleanplate.offline.folders import make_new_folder
 from cleanplate.offline.frames import Frame
 from cleanplate.offline.pictures import write_picture
 from cleanplate.offline.places import filter_script, model_folders
@@ -27,7 +27,7 @@ from cleanplate.offline.video import VideoSink, VideoSource
 from cleanplate.studio.bench import CAMERA, FILTER, FILTER_TYPE, contact_sheet
 from cleanplate.studio.config import SCENE, Script
 from cleanplate.studio.display import PresentDisplay
-from cleanplate.studio.session import ObsSession
+from cleanplate.studio.session import SESSION_ERRORS, ObsSession
 
 RATE = 30
 NOISE = 1.5
@@ -44,8 +44,8 @@ MAX_AGE_MS = 2000
 SHEET_WAITS = (0.7, 1.4, 0.6, 1.4)
 SETTLE_SECONDS = 2.0
 DEVICES = Path("/dev")
-WORK = "work"
-"""Folder for what is needed meanwhile."""
+WORK = "work-"
+"""How the folder for what is needed meanwhile begins."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,34 +58,38 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", default="auto", help="auto, difference, or a network's name")
     chosen = parser.parse_args(arguments)
     output = chosen.output.resolve()
-    output.mkdir(parents=True, exist_ok=True)
     try:
-        recording, sheet = run(output, camera=chosen.camera, model=chosen.model)
-    except (OfflineError, OBSSDKError, OSError, RuntimeError, ValueError) as error:
-        print(f"The demo failed: {error}\nOBS' log is in {output / WORK}.", file=sys.stderr)
+        device = _first_camera() if chosen.camera else None
+        work = make_new_folder(output, WORK)
+    except OfflineError as error:
+        print(f"The demo failed: {error}", file=sys.stderr)
         return 1
+    try:
+        recording, sheet = run(output, work, device, model=chosen.model)
+    except (OfflineError, *SESSION_ERRORS) as error:
+        print(f"The demo failed: {error}\nOBS' log is in {work}.", file=sys.stderr)
+        return 1
+    shutil.rmtree(work)
     print(f"\nRecording:     {recording}\nContact sheet: {sheet} (camera, matte, result)")
     return 0
 
 
-def run(output: Path, *, camera: bool, model: str) -> tuple[Path, Path]:
+def run(output: Path, work: Path, device: str | None, *, model: str) -> tuple[Path, Path]:
     """Start OBS, capture the background, replace it, record.
 
     Args:
-        output: folder for everything.
-        camera: film the first camera of the machine.
+        output: folder for the results.
+        work: an empty folder for everything else.
+        device: the camera to film; None films the drawn scene.
         model: setting of the filter.
 
     Returns:
         The recording and the contact sheet.
     """
-    device = _first_camera() if camera else ""
-    work = output / WORK
-    work.mkdir(exist_ok=True)
     background = work / "background.png"
     write_picture(background, landscape())
     empty, person = work / "room.mp4", work / "person.mp4"
-    if not camera:
+    if device is None:
         _say("drawing the scene")
         _write_clip(empty, _empty_room())
         _write_clip(person, _act())
@@ -94,34 +98,33 @@ def run(output: Path, *, camera: bool, model: str) -> tuple[Path, Path]:
     scripts = [Script(filter_script())]
     with ObsSession(work, scripts=scripts, models=model_folders(), display=display) as obs:
         obs.client.set_video_settings(RATE, 1, WIDTH, HEIGHT, WIDTH, HEIGHT)
-        if camera:
+        if device is None:
+            obs.add_camera(CAMERA, empty)
+        else:
             obs.client.create_input(SCENE, CAMERA, "v4l2_input", {"device_id": device}, True)
             obs.wait_for_size(CAMERA)
-        else:
-            obs.add_camera(CAMERA, empty)
         settings = {
             "background": "image",
             "image_path": str(background),
-            "countdown": COUNTDOWN if camera else 0,
+            "countdown": COUNTDOWN if device else 0,
             "max_age_ms": MAX_AGE_MS,
             "model": model,
         }
         obs.client.create_source_filter(CAMERA, FILTER, FILTER_TYPE, settings)
         time.sleep(SETTLE_SECONDS)
-        _say("capturing the background" + (f": leave the picture within {COUNTDOWN} s" if camera else ""))
+        _say("capturing the background" + (f": leave the picture within {COUNTDOWN} s" if device else ""))
         obs.press_and_wait("cleanplate.capture", "background samples into")
-        if not camera:
+        if device is None:
             obs.show_clip(CAMERA, person)
         time.sleep(SETTLE_SECONDS)
         _say("taking pictures")
         sheet = output / "contact-sheet.png"
-        write_picture(sheet, contact_sheet(obs, SHEET_WAITS, hold=not camera))
+        write_picture(sheet, contact_sheet(obs, SHEET_WAITS, hold=device is None))
         _say(f"recording {RECORDED_SECONDS:.0f} s")
         raw = obs.record(RECORDED_SECONDS)
         obs.close()
     recording = output / "recording.mp4"
     _convert(raw, recording)
-    shutil.rmtree(work)  # after a failure it stays, with OBS' log
     return recording, sheet
 
 
