@@ -75,6 +75,18 @@ def test_missing_start_is_named(tiny_cache: Path, tmp_path: Path) -> None:
     make_module(small_config(imagenet=False), Path("none"))
 
 
+def test_only_parts_that_are_named_may_start_untrained(tmp_path: Path) -> None:
+    start = start_checkpoint(tmp_path, small_config())
+    saved = torch.load(start, weights_only=False)
+    new = "net.decoder.context.far.weight"
+    del saved["state_dict"][new]
+    torch.save(saved, start)
+    with pytest.raises(ConfigError, match=rf"lacks \['{new}'\]; name in new_parts"):
+        make_module(small_config(start_from=str(start)), Path("none"))
+    # A start that was trained anew has all parts: naming them does no harm.
+    make_module(small_config(start_from=str(start), new_parts=(new, "net.decoder.coarse.bias")), Path("none"))
+
+
 def test_learning_rate_warms_up_then_falls_linearly() -> None:
     config = small_config(steps=110, warm_up=10)
     assert learning_rate_factor(config, 0) == pytest.approx(0.1)

@@ -44,7 +44,7 @@ class Config:
         frozen_norms: All batch norms use fixed statistics, as the exported network does: means over many
             batches, taken before the first step.
         start_from: A checkpoint whose weights start this run, or "" for none.
-        new_parts: What that checkpoint does not have yet, as `net.decoder.detail.differences.weight`.
+        new_parts: What that checkpoint need not have yet, as `net.decoder.detail.differences.weight`.
         imagenet: Whether our network's encoder starts from ImageNet, if no checkpoint is named.
         validate_every: Steps between validations; more than `steps` for none.
         bf16_on_cpu: Compute in bf16 on a CPU, too, as on a GPU: wide convolutions gain, with AVX-512 BF16 or

@@ -89,10 +89,11 @@ def _take_weights(module: MattingModule, start: Path, new_parts: Sequence[str]) 
     found = module.load_state_dict(
         torch.load(start, map_location="cpu", weights_only=False)["state_dict"], strict=False
     )
-    if found.unexpected_keys or set(found.missing_keys) != set(new_parts):
+    lacking = set(found.missing_keys) - set(new_parts)
+    if found.unexpected_keys or lacking:
         raise ConfigError(
             f"{start} does not fit this network: it has {found.unexpected_keys or 'nothing'} too much and "
-            f"lacks {found.missing_keys or 'nothing'}; name in new_parts what shall start untrained"
+            f"lacks {sorted(lacking) or 'nothing'}; name in new_parts what shall start untrained"
         )
 
 
