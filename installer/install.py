@@ -13,7 +13,7 @@ Steps; where one fails, what it and those before it changed is put back:
     1 check the system     OBS and the Python it uses, processor, graphics driver, disk space
     2 make an environment  a private Python environment in the user's data folder
     3 install packages     the worker, and the ONNX Runtime that suits the graphics card, into it
-    4 place the script     what OBS loads, and the networks, beside it
+    4 place the script     what OBS loads, and the networks, beside it; networks that the user added stay
     5 write the record     tells the script which Python runs the worker
     6 add to OBS           the script in each scene collection, if OBS is closed; the former state is kept
     7 give OBS a Python    Windows and macOS only: names a Python in OBS' settings if there is none
@@ -48,7 +48,7 @@ import sys
 import tempfile
 import zipfile
 from abc import ABC, abstractmethod
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Callable, Iterator, NamedTuple, Sequence, Tuple
 
 NAME = "cleanplate"
@@ -87,6 +87,10 @@ class InstallError(Exception):
 
 class RestoreError(InstallError):
     """What a failed installation had changed could not be put back."""
+
+
+class Stopped(KeyboardInterrupt):
+    """The user pressed Ctrl-C; the message says what state that leaves."""
 
 
 # The system: everything that differs between operating systems, or that a test must not touch
@@ -361,18 +365,28 @@ class Windows(System):
         return "Install it from https://obsproject.com"
 
     def how_to_get_python(self) -> str:
-        """By Windows' package manager."""
-        return "Install one with: winget install Python.Python.3.12"
+        """By Windows' package manager, or from Python's site."""
+        return (
+            "Install one with: winget install Python.Python.3.12, or from https://www.python.org (one from "
+            "the Microsoft Store will not do)"
+        )
 
     def environment_python(self, environment: Path) -> Path:
         """Windows has its own place for it."""
         return environment / "Scripts" / "python.exe"
 
     def python_candidates(self) -> Iterator[list[str]]:
-        """By the launcher."""
-        yield [sys.executable]
+        """By the launcher, without those from the Microsoft Store."""
+        yield [sys.executable]  # `this_system` sees that it is from elsewhere
         for major, minor in WORKER_PYTHONS:
-            yield ["py", f"-{major}.{minor}"]
+            command = ["py", f"-{major}.{minor}"]
+            if not is_from_store(self._base_prefix(command)):
+                yield command
+
+    def _base_prefix(self, python: list[str]) -> str:
+        """Where a Python is installed, empty if it does not start."""
+        answer = self.run([*python, "-c", "import sys; print(sys.base_prefix)"], QUESTION_SECONDS)
+        return answer.stdout.strip() if answer.returncode == 0 else ""
 
     @property
     def obs_asks_for_python(self) -> bool:
@@ -382,11 +396,9 @@ class Windows(System):
     def python_for_obs(self, newest: Version) -> str | None:
         """The folder with python3X.dll."""
         for minor in range(newest[1], OLDEST_SCRIPT_PYTHON[1] - 1, -1):
-            question = ["py", f"-3.{minor}", "-c", "import sys; print(sys.base_prefix)"]
-            answer = self.run(question, QUESTION_SECONDS)
-            folder = Path(answer.stdout.strip() or "-")
-            if answer.returncode == 0 and (folder / f"python3{minor}.dll").is_file():
-                return str(folder)
+            prefix = self._base_prefix(["py", f"-3.{minor}"])
+            if prefix and not is_from_store(prefix) and Path(prefix, f"python3{minor}.dll").is_file():
+                return PureWindowsPath(prefix).as_posix()  # OBS reads \n in its settings as the end of a line
         return None
 
     def default_provider(self) -> tuple[str, str]:
@@ -463,7 +475,22 @@ def this_system() -> System:
     by_name: dict[str, Callable[[], System]] = {"Linux": Linux, "Windows": Windows, "Darwin": MacOS}
     if platform.system() not in by_name:
         raise InstallError(f"{platform.system()} is not supported. Use Linux, Windows or macOS.")
-    return by_name[platform.system()]()
+    system = by_name[platform.system()]()
+    if is_from_store(sys.base_prefix):
+        raise InstallError(
+            "This Python is from the Microsoft Store: Windows would hide from OBS what it installs. "
+            f"{system.how_to_get_python()}. Then run this with that one: py -3.12 {sys.argv[0]}"
+        )
+    return system
+
+
+def is_from_store(prefix: str) -> bool:
+    """Whether a Python is a Microsoft Store app, by its `sys.base_prefix`.
+
+    What such an app writes into the user's profile goes to a private folder that other programs do not see
+    (https://docs.python.org/3/using/windows.html#redirection-of-local-data-registry-and-temporary-paths).
+    """
+    return "windowsapps" in PureWindowsPath(prefix.lower()).parts
 
 
 def parse_version(text: str) -> Version:
@@ -560,10 +587,10 @@ class Changes:
             return
         try:
             self.on_failure.close()
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             raise RestoreError(
-                f"The installation failed ({reason}), and what it changed could not be put back: {error}. "
-                "Run the installer with --uninstall, then without."
+                f"The installation failed ({_reason(reason)}), and what it changed could not be put back: "
+                f"{_reason(error)}. Run the installer with --uninstall, then without."
             ) from error
 
     def make_folder(self, folder: Path) -> None:
@@ -606,6 +633,10 @@ class Changes:
         shutil.copy2(path, former)  # now: when it is needed, the disk may be full
         self.on_failure.callback(former.replace, path)
         self.on_success.callback(_remove_file, former)
+
+
+def _reason(error: BaseException | None) -> str:
+    return "it was stopped" if isinstance(error, KeyboardInterrupt) else str(error)
 
 
 def _former(path: Path) -> Path:
@@ -764,6 +795,7 @@ class Installation:
 
         Raises:
             InstallError: a step failed; all is as it was before.
+            Stopped: the user stopped it; likewise.
         """
         self._run_steps(
             [
@@ -781,6 +813,7 @@ class Installation:
 
         Raises:
             InstallError: a step failed; all is as it was before.
+            Stopped: the user stopped it; likewise.
         """
         self._run_steps(self._preparation())
 
@@ -799,8 +832,11 @@ class Installation:
                 for number, (step, action) in enumerate(steps, 1):
                     self._say(f"[{number}/{len(steps)}] {step}")
                     action(changes)
+                step = ""  # what follows only tidies up
         except RestoreError:
             raise
+        except KeyboardInterrupt:
+            raise Stopped("Everything is as it was before." if step else "All steps were done.") from None
         except InstallError as error:
             raise InstallError(f"Could not {step}: {error} Everything is as it was before.") from error
         except OSError as error:
@@ -968,6 +1004,20 @@ class Installation:
             changes.new_folder(folder)
             if origin.is_dir():
                 shutil.copytree(origin, folder, dirs_exist_ok=True)
+        self._keep_added_networks()
+
+    def _keep_added_networks(self) -> None:
+        """Copy what the user put among the networks: what neither this version nor the former one brought."""
+        environment, models = self.folders.environment, self.folders.models
+        brought = {
+            path.name
+            for origin in (environment, _former(environment))
+            for path in (origin / "share" / NAME / "weights").glob("*")
+        }
+        for path in _former(models).glob("*"):
+            if path.is_file() and path.name not in brought:
+                self._detail(f"{path.name}, which you added, is kept")
+                shutil.copy2(path, models)
 
     # 5
 
@@ -1082,6 +1132,7 @@ def uninstall(
 
     Raises:
         InstallError: OBS is running, or something cannot be removed.
+        Stopped: the user stopped it halfway.
     """
     if system.obs_is_running():
         raise InstallError("OBS is running. Close it and run this again.")
@@ -1098,6 +1149,8 @@ def uninstall(
                     shutil.rmtree(folder)
     except OSError as error:
         raise InstallError(f"Not everything could be removed: {error}. {_advice(error)}") from error
+    except KeyboardInterrupt:
+        raise Stopped("Part of it may be removed already: run this again to remove the rest.") from None
     if not purge:
         say("The filters in your scenes and their captured backgrounds stay: --purge removes them too.")
         say("OBS ignores a filter that it does not know: those cameras are shown as they are.")
@@ -1119,7 +1172,8 @@ def _clean_obs(
     ours = read_record(folders).get("obs_python")
     if ours and settings.exists():
         text = settings.read_text(encoding="utf-8-sig")
-        if ini_value(text, *OBS_PYTHON) == ours:
+        # OBS doubles backslashes when it saves, and Windows' paths take that.
+        if PureWindowsPath(ini_value(text, *OBS_PYTHON)) == PureWindowsPath(str(ours)):
             say("take the Python out of OBS' settings")
             if not dry_run:
                 changes.write(settings, with_ini_value(text, *OBS_PYTHON, ""))
@@ -1147,6 +1201,7 @@ def _last_lines(text: str, count: int = 4) -> str:
 DEMO_PROGRAMS = {"obs": "obs-studio", "wmctrl": "wmctrl"}
 SCREEN_PROGRAMS = {"Xvfb": "xvfb", "openbox": "openbox"}
 DEMO_PACKAGES = ["obs-plugins", "libgl1-mesa-dri"]
+VENV_PACKAGE = "python3-venv"
 
 
 def demo(system: System, source: Source, options: Options, output: Path, *, camera: bool) -> None:
@@ -1164,22 +1219,36 @@ def demo(system: System, source: Source, options: Options, output: Path, *, came
     """
     if not isinstance(system, Linux):
         raise InstallError("The demo drives OBS on Linux. Install Clean Plate, and try it in your own OBS.")
-    _get_programs(system)
+    packages = _missing_packages(system)
+    if packages and options.dry_run:
+        print(f"First {', '.join(packages)} would be installed; only root may, through apt-get.")
+        if VENV_PACKAGE in packages:
+            print(f"The steps can be told once {VENV_PACKAGE} is installed.")
+            return
+    elif packages:
+        _get_packages(system, packages)
     installation = Installation(system, source, options)
     installation.prepare()
     if options.dry_run:
+        print(f"Then the demo runs, and leaves its recording in {output}.")
         return
     environment = system.folders().environment
     command = [
         str(system.environment_python(environment)), "-m", "cleanplate.offline.demo",
         "--output", str(output), *(["--camera"] if camera else []),
     ]  # fmt: skip
-    if system.follow(command, print):
+    try:
+        status = system.follow(command, print)
+    except KeyboardInterrupt:
+        raise Stopped(
+            "What is installed stays: run this again to see the demo, or with --uninstall to remove it."
+        ) from None
+    if status:
         raise InstallError("The demo did not run to its end; the lines above say why.")
 
 
-def _get_programs(system: System) -> None:
-    """Install what the demo needs and this machine lacks; only root may."""
+def _missing_packages(system: System) -> list[str]:
+    """What the demo needs and this machine lacks, as Debian names it."""
     has_screen = bool(system.variables.get("DISPLAY"))
     programs = {**DEMO_PROGRAMS, **({} if has_screen else SCREEN_PROGRAMS)}
     path = system.variables.get("PATH")
@@ -1187,11 +1256,14 @@ def _get_programs(system: System) -> None:
     if "obs-studio" in packages:
         packages += DEMO_PACKAGES
     if system.run([sys.executable, "-c", "import venv, ensurepip"]).returncode:
-        packages.append("python3-venv")
-    if not packages:
-        return
+        packages.append(VENV_PACKAGE)
+    return packages
+
+
+def _get_packages(system: System, packages: list[str]) -> None:
+    """Install packages; only root may."""
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
-    if not shutil.which("apt-get", path=path):
+    if not shutil.which("apt-get", path=system.variables.get("PATH")):
         raise InstallError(f"The demo needs {', '.join(packages)}. Install them with your package manager.")
     if not system.is_root():
         raise InstallError(f"The demo needs some programs. Install them with: sudo {' '.join(command)}")
@@ -1254,8 +1326,9 @@ def main() -> int:
     except InstallError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nStopped. Everything is as it was before.", file=sys.stderr)
+    except KeyboardInterrupt as stopped:
+        state = str(stopped) or "Run this again: it finishes what it began."
+        print(f"\nStopped. {state}", file=sys.stderr)
         return 130
     return 0
 

@@ -23,6 +23,7 @@ class DemoMachine(FakeLinux):
         self.root = False
         self.has_venv = True
         self.demo_status = 0
+        self.demo_interrupted = False
 
     def add(self, name: str) -> None:
         (self.bin / name).write_text("#!/bin/sh\n")
@@ -42,6 +43,8 @@ class DemoMachine(FakeLinux):
             return 0
         if "cleanplate.offline.demo" in command:
             self.commands.append(list(command))
+            if self.demo_interrupted:
+                raise KeyboardInterrupt
             return self.demo_status
         return super().follow(command, say)
 
@@ -100,6 +103,33 @@ def test_a_failing_demo_is_an_error(tmp_path: Path) -> None:
     machine.demo_status = 1
     with pytest.raises(install.InstallError, match="did not run to its end"):
         run_demo(machine, tmp_path)
+
+
+def test_stopping_the_demo_keeps_what_was_installed(tmp_path: Path) -> None:
+    machine = DemoMachine(tmp_path, ALL)
+    machine.demo_interrupted = True
+    with pytest.raises(install.Stopped, match="What is installed stays"):
+        run_demo(machine, tmp_path)
+    assert machine.folders().environment.is_dir()
+
+
+@pytest.mark.parametrize("root", [False, True])
+def test_a_dry_run_of_the_demo_only_tells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], root: bool
+) -> None:
+    machine = DemoMachine(tmp_path, ["apt-get"])
+    machine.root = root
+    source, options = install.find_source(ROOT / "installer"), install.Options(dry_run=True)
+    for has_venv in (True, False):
+        machine.has_venv = has_venv
+        install.demo(machine, source, options, tmp_path / "out", camera=False)
+    said = capsys.readouterr().out
+    assert "wmctrl, xvfb, openbox" in said
+    assert str(machine.folders().environment) in said
+    assert str(tmp_path / "out") in said
+    assert "once python3-venv is installed" in said
+    assert not any(command[0] == "apt-get" for command in machine.commands)
+    assert not machine.folders().data.exists()
 
 
 def test_the_demo_is_for_linux(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import install
 import pytest
 from fake_user import ROOT, FakeLinux, FakeMac, FakeWindows, User
+from packaging.requirements import Requirement
 
 from cleanplate.wire import paths
 
@@ -76,6 +77,24 @@ def test_what_was_asked_for_is_made_anew(user: User, options: dict[str, Any]) ->
     (user.folders.environment / "old").write_text("")
     user.install(**options)
     assert not (user.folders.environment / "old").exists()
+
+
+def test_networks_that_the_user_added_are_kept(user: User) -> None:
+    user.install()
+    models = user.folders.models
+    added = {"mine.json", "mine.onnx", "mine-samples.onnx"}
+    for name in added:
+        (models / name).write_text(name)
+
+    def ship_another(environment: Path) -> None:
+        weights = environment / "share" / "cleanplate" / "weights"
+        (weights / "net.onnx").replace(weights / "newer.onnx")
+
+    user.system.pip_hook = ship_another
+    for options in ({"upgrade": True}, {}, {"upgrade": True}):
+        user.install(**options)
+        assert {path.name for path in models.iterdir()} == {*added, "newer.onnx"}
+    assert (models / "mine.onnx").read_text() == "mine.onnx"
 
 
 def test_a_damaged_environment_is_made_anew(user: User) -> None:
@@ -179,14 +198,67 @@ def test_a_killed_upgrade_is_mended(user: User) -> None:
     assert not environment.with_name("env.former").exists()
 
 
-def test_interrupting_is_undone(user: User) -> None:
-    def interrupt(_environment: Path) -> None:
-        raise KeyboardInterrupt
+def run_main(user: User, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(install, "this_system", lambda: user.system)
+    monkeypatch.setattr(sys, "argv", ["install.py", *arguments])
+    return install.main()
 
+
+def interrupt(_folder: Path) -> None:
+    raise KeyboardInterrupt
+
+
+def interrupt_removing(patched: pytest.MonkeyPatch, user: User) -> None:
+    """Of the user's folders; temporary ones go as ever."""
+    remove = shutil.rmtree
+
+    def remove_or_interrupt(folder: Any, **options: Any) -> None:
+        if user.folders.data in Path(folder).parents or Path(folder) == user.folders.data:
+            raise KeyboardInterrupt
+        remove(folder, **options)
+
+    patched.setattr(shutil, "rmtree", remove_or_interrupt)
+
+
+def test_an_interruption_that_was_undone_is_told(
+    user: User, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     user.system.pip_hook = interrupt
-    with pytest.raises(KeyboardInterrupt):
-        user.install()
+    assert run_main(user, monkeypatch) == 130
+    assert "Stopped. Everything is as it was before." in capsys.readouterr().err
     assert user.files() == {}
+
+
+def test_an_interrupted_removal_is_told_and_can_go_on(
+    user: User, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    user.install()
+    with monkeypatch.context() as patched:
+        interrupt_removing(patched, user)
+        assert run_main(user, monkeypatch, "--uninstall") == 130
+    said = capsys.readouterr().err
+    assert "run this again to remove the rest" in said
+    assert "as it was before" not in said
+    assert run_main(user, monkeypatch, "--uninstall") == 0
+    assert user.files() == {}
+
+
+def test_interrupting_what_puts_back_is_told(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    user.system.pip_hook = interrupt
+    interrupt_removing(monkeypatch, user)
+    with pytest.raises(install.RestoreError, match=r"\(it was stopped\), .* put back: it was stopped"):
+        user.install()
+
+
+def test_interrupting_what_tidies_up_leaves_the_new_installation(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user.install()
+    with monkeypatch.context() as patched:
+        interrupt_removing(patched, user)
+        with pytest.raises(install.Stopped, match="All steps were done"):
+            user.install(upgrade=True)
+    assert user.install().count("up to date") == 2
 
 
 def test_what_was_written_twice_is_put_back_to_its_first_state(tmp_path: Path) -> None:
@@ -246,6 +318,7 @@ def test_a_late_failure_is_undone_to_the_first_step(
 ) -> None:
     if upgrade:
         user.install()
+        (user.folders.models / "mine.json").write_text("a card")
     user.add_collection("One")
     user.add_collection("Two")
     before = user.files()
@@ -475,7 +548,26 @@ def test_an_old_driver_is_told(tmp_path: Path) -> None:
 def test_each_provider_has_requirements(user: User, tmp_path: Path, provider: str) -> None:
     text = user.source.requirements(provider, tmp_path).read_text()
     assert "-r requirements.txt" in text
-    assert text.count("onnxruntime") == 1
+    assert "onnxruntime" in text
+
+
+@pytest.mark.parametrize(
+    ("system", "processor", "version"),
+    [
+        ("linux", "x86_64", "1.31.1"),
+        ("win32", "AMD64", "1.31.1"),
+        ("darwin", "arm64", "1.31.1"),
+        ("darwin", "x86_64", "1.23.2"),
+    ],
+)
+def test_an_intel_mac_gets_the_last_onnxruntime_that_is_built_for_it(
+    system: str, processor: str, version: str
+) -> None:
+    machine = {"sys_platform": system, "platform_machine": processor}
+    lines = (ROOT / "installer" / "requirements-cpu.txt").read_text().splitlines()
+    wanted = [Requirement(line) for line in lines if line.startswith("onnxruntime")]
+    chosen = [entry.specifier for entry in wanted if entry.marker is None or entry.marker.evaluate(machine)]
+    assert chosen == [f"=={version}"]
 
 
 # The real programs of this machine

@@ -1,5 +1,7 @@
 import json
-from pathlib import Path
+import platform
+import sys
+from pathlib import Path, PureWindowsPath
 
 import install
 import pytest
@@ -38,11 +40,57 @@ def test_obs_is_given_a_python_on_windows(windows: User) -> None:
     settings = write_settings(windows, "global.ini", GLOBAL_INI, mark)
     windows.install()
     assert settings.read_bytes().startswith(mark + b"[General]\nFirstRun=true\n")
-    assert f"[Python]\nPath64bit={windows.system.home / 'Python312'}\n" in settings.read_text(
+    assert f"[Python]\nPath64bit={(windows.system.home / 'Python312').as_posix()}\n" in settings.read_text(
         encoding="utf-8-sig"
     )
     windows.uninstall()
     assert "Path64bit" not in settings.read_text(encoding="utf-8-sig")
+
+
+def test_obs_reads_back_the_path_that_it_is_given(windows: User) -> None:
+    # libobs takes \n and \r in a value for ends of lines (util/config-file.c).
+    prefix = str(windows.system.home / r"nora\Python312")
+    Path(prefix).mkdir(parents=True)
+    Path(prefix, "python312.dll").write_text("")
+    windows.system.answers["py -3.12 -c import sys; print(sys.base_prefix)"] = f"{prefix}\n"
+    settings = write_settings(windows, "user.ini", GLOBAL_INI)
+    windows.install()
+    written = install.ini_value(settings.read_text(), *install.OBS_PYTHON)
+    assert written == f"{windows.system.home.as_posix()}/nora/Python312"
+
+
+def test_the_python_is_taken_back_in_the_form_in_which_obs_saves_it(windows: User) -> None:
+    settings = write_settings(windows, "user.ini", GLOBAL_INI)
+    windows.install()
+    saved = str(PureWindowsPath(windows.system.home / "Python312")).replace("\\", "\\\\")
+    settings.write_text(install.with_ini_value(GLOBAL_INI, *install.OBS_PYTHON, saved))
+    windows.uninstall()
+    assert "Path64bit" not in settings.read_text()
+
+
+STORE = r"C:\Program Files\WindowsApps\PythonSoftwareFoundation.Python.3.12_3.12.2800.0_x64__qbz5n2kfra8p0"
+
+
+def test_a_python_from_the_microsoft_store_is_passed_over(windows: User) -> None:
+    windows.system.answers["py -3.12 -c import sys; print(sys.base_prefix)"] = f"{STORE}\n"
+    windows.system.answers["py -3.13 -c import sys; print(sys.base_prefix)"] = "C:\\Python313\n"
+    assert list(windows.system.python_candidates())[1:] == [["py", "-3.13"], ["py", "-3.11"]]
+    assert windows.system.python_for_obs((3, 12)) is None
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [STORE, r"c:\users\nora\appdata\local\microsoft\windowsapps\PythonSoftwareFoundation.Python.3.12"],
+)
+def test_running_with_one_from_the_microsoft_store_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, prefix: str
+) -> None:
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    monkeypatch.setattr(install, "Windows", lambda: FakeWindows(tmp_path))
+    assert isinstance(install.this_system(), FakeWindows)
+    monkeypatch.setattr(sys, "base_prefix", prefix)
+    with pytest.raises(install.InstallError, match=r"Microsoft Store.* winget .* run this with that one"):
+        install.this_system()
 
 
 def test_newer_obs_keeps_it_in_another_file(windows: User) -> None:
