@@ -55,7 +55,7 @@ class CleanPlateNet(nn.Module):
     concatenated) is kept at 1/32; beside it every place of the frame is matched with a window of every sample
     at 1/4, 1/8 and 1/16 (`LocalMatching`), and its pixels with those around it at 1/2 (`PixelDifference`).
     How many samples there are is told to the network; without samples it is an ordinary portrait network.
-    Recurrent memories sit at 1/16 and 1/8.
+    A `Context` at 1/32 tells every place what the whole frame shows; recurrent memories sit at 1/16 and 1/8.
 
     Attributes:
         local: Whether samples are matched locally.
