@@ -14,7 +14,7 @@ import struct
 import time
 import zlib
 from pathlib import Path
-from typing import List, NamedTuple
+from typing import List, NamedTuple, Set
 
 _LIST = "samples.json"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -39,7 +39,6 @@ class SampleStore:
     """The samples in one folder. Not for the graphics thread: every method may touch the disk.
 
     Attributes:
-        samples: The samples at hand, oldest first.
         problems: What could not be used when the folder was read, in words for the user.
 
     Raises:
@@ -48,10 +47,15 @@ class SampleStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.samples: List[Sample] = []
-        self._unread: List[Sample] = []  # older than all others, as far as anybody can tell
         self.problems: List[str] = []
+        self._listed: List[Sample] = []
+        self._unread: Set[str] = set()  # files in the list that could not be read
         self._read()
+
+    @property
+    def samples(self) -> List[Sample]:
+        """The samples at hand, oldest first."""
+        return [sample for sample in self._listed if sample.file not in self._unread]
 
     def paths(self) -> List[str]:
         """Absolute paths of the samples, oldest first."""
@@ -93,17 +97,16 @@ class SampleStore:
         Raises:
             SampleError: The list could not be written, and nothing is deleted; or a file cannot be deleted.
         """
-        kept = self.samples[max(0, len(self.samples) - count) :]
-        gone = [*self._unread, *self.samples[: len(self.samples) - len(kept)]]
+        kept = self._listed[max(0, len(self._listed) - count) :]
+        gone = self._listed[: len(self._listed) - len(kept)]
         if gone:
-            self._unread = []
             self._write_list(kept)
             _delete([self.folder / sample.file for sample in gone])
 
     def remove(self) -> None:
         """Delete the folder with everything in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.samples, self._unread = [], []
+        self._listed = []
 
     def _add(self, content: List[bytes], suffix: str, width: int, height: int) -> None:
         now = time.time_ns()
@@ -115,16 +118,16 @@ class SampleStore:
             now += 1  # Windows' clock stands still for 16 ms at a time
         _write_atomically(path, content)
         try:
-            self._write_list([*self.samples, Sample(path.name, captured, width, height)])
+            self._write_list([*self._listed, Sample(path.name, captured, width, height)])
         except SampleError:
             with contextlib.suppress(OSError):  # or it would come back when the list is lost
                 path.unlink()
             raise
 
     def _write_list(self, samples: List[Sample]) -> None:
-        content = {"version": 1, "samples": [sample._asdict() for sample in (*self._unread, *samples)]}
+        content = {"version": 1, "samples": [sample._asdict() for sample in samples]}
         _write_atomically(self.folder / _LIST, [json.dumps(content, indent=1).encode()])
-        self.samples = samples
+        self._listed = samples
 
     def _read(self) -> None:
         path = self.folder / _LIST
@@ -145,16 +148,16 @@ class SampleStore:
                 _check_picture(picture)
             except (FileNotFoundError, ValueError) as error:
                 self._set_aside(picture, str(error))
+                continue
             except OSError as error:
-                self._unread.append(sample)
+                self._unread.add(sample.file)
                 self.problems.append(
                     f"{picture} cannot be read ({error.strerror}): it is not used until OBS restarts."
                 )
-            else:
-                self.samples.append(sample)
+            self._listed.append(sample)
         if self.problems:  # what was found is found the next time too, and what is gone is reported once
             with contextlib.suppress(SampleError):
-                self._write_list(self.samples)
+                self._write_list(self._listed)
 
     def _found_pictures(self) -> List[Sample]:
         """The captured pictures in the folder, for when their list is lost."""
