@@ -185,9 +185,8 @@ def fit(
     fixed = [DataLoader(_Fixed(part), batch_size=None) for part in validation]
     trainer.fit(module, loader, fixed or None, ckpt_path=resume_from, weights_only=False)
     last = folder / "last.ckpt"
-    if (
-        trainer.global_step % CHECKPOINT_STEPS
-    ):  # Lightning saves these last steps only if there was nothing yet
+    # Lightning saves what is beyond the last checkpoint only if there was none.
+    if trainer.global_step % CHECKPOINT_STEPS:
         trainer.save_checkpoint(last)
     return last
 
