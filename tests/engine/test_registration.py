@@ -7,7 +7,7 @@ from scenes import HEIGHT, WIDTH, Picture, draw_room, photograph
 
 from cleanplate.engine.imaging import resize_picture
 from cleanplate.engine.registration import REACH, Registration
-from cleanplate.engine.samples import BackgroundSamples
+from cleanplate.engine.samples import plate_of
 
 EVERYWHERE = np.ones((HEIGHT // 2, WIDTH // 2), np.float32)
 
@@ -19,7 +19,7 @@ def shifted_frame(x: float, y: float) -> Picture:
 
 
 def followed(x: float, y: float) -> Registration:
-    registration = Registration(BackgroundSamples([photograph(draw_room(), 1)]).plate(WIDTH, HEIGHT))
+    registration = Registration(plate_of([photograph(draw_room(), 1)]))
     for _ in range(10):
         registration.follow(shifted_frame(x, y), registration.placed.half, EVERYWHERE)
     return registration

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cleanplate.engine.errors import SampleError
-from cleanplate.engine.samples import NOISE_FLOOR, BackgroundSamples, estimate_plate, load_sample
+from cleanplate.engine.samples import NOISE_FLOOR, BackgroundSamples, estimate_plate, load_sample, plate_of
 
 
 def room(value: int = 120) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -34,7 +34,7 @@ def test_plate_is_the_median_and_noise_the_deviation() -> None:
     random = np.random.default_rng(1)
     samples = [np.clip(room() + random.normal(0, 6, (48, 64, 3)), 0, 255).astype(np.uint8) for _ in range(9)]
     samples[4][10, 10] = 0  # somebody left too late
-    plate = BackgroundSamples(samples).plate(64, 48)
+    plate = plate_of(samples)
     assert np.abs(plate.mean - room()).mean() < 3
     assert np.abs(plate.mean[10, 10] - room()[10, 10]).max() < 10
     assert plate.noise.mean() == pytest.approx(6, rel=0.15)
@@ -42,26 +42,25 @@ def test_plate_is_the_median_and_noise_the_deviation() -> None:
 
 
 def test_noise_of_one_sample_is_the_floor() -> None:
-    np.testing.assert_array_equal(BackgroundSamples([room()]).plate(64, 48).noise, np.float32(NOISE_FLOOR))
+    np.testing.assert_array_equal(plate_of([room()]).noise, np.float32(NOISE_FLOOR))
 
 
 def test_samples_are_brought_to_the_newest_ones_exposure() -> None:
     bright = np.clip(room().astype(np.float32) * 1.3, 0, 255).astype(np.uint8)
-    plate = BackgroundSamples([bright, bright, room()]).plate(64, 48)
+    plate = plate_of([bright, bright, room()])
     np.testing.assert_allclose(plate.mean, room(), atol=4)
 
 
-def test_plate_is_scaled_to_the_frame() -> None:
-    plate = BackgroundSamples([room()]).plate(32, 24)
-    assert plate.mean.shape == (24, 32, 3)
-    np.testing.assert_allclose(plate.mean, cv2.resize(room(), (32, 24), interpolation=cv2.INTER_AREA), atol=1)
+def test_samples_are_scaled_to_the_frame() -> None:
+    (sample,) = BackgroundSamples([room()]).resized(32, 24)
+    np.testing.assert_array_equal(sample, cv2.resize(room(), (32, 24), interpolation=cv2.INTER_AREA))
 
 
 def test_caller_may_change_its_pictures() -> None:
     image = room()
     samples = BackgroundSamples([image])
     image[:] = 0
-    assert samples.plate(64, 48).mean.mean() > 50
+    assert samples.resized(64, 48)[0].mean() > 50
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from cleanplate.engine.base import Engine, Matte, Stream
-from cleanplate.engine.samples import BackgroundSamples
 
 Picture = NDArray[np.uint8]
 
@@ -148,7 +147,7 @@ class RedStream(Stream):
         assert isinstance(self._engine, RedEngine)
         return self._engine
 
-    def _prepare(self, samples: BackgroundSamples, width: int, height: int) -> None:
+    def _prepare(self, samples: Sequence[Picture], width: int, height: int) -> None:
         self._red_engine.sizes.append((width, height))
 
     def _matte(self, bgr: Picture) -> Matte:

@@ -26,6 +26,17 @@ def draw_room() -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(room, (0, 0), 1), np.float32)
 
 
+def furnished_room() -> NDArray[np.float32]:
+    """The room with things of all sizes on the walls, as rooms have them."""
+    random = np.random.default_rng(5)
+    room = draw_room()
+    for _ in range(60):
+        x, y = random.integers(WIDTH), random.integers(HEIGHT)
+        width, height = random.integers(10, 50, 2)
+        room[y : y + height, x : x + width] = random.integers(30, 200, 3)
+    return room
+
+
 def person_mask(x: int = 256, scale: float = 1.0) -> Mask:
     """Head and shoulders that reach the lower edge."""
     columns, rows = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))

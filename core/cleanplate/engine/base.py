@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.engine.drift import Drift, DriftWatch
+from cleanplate.engine.alignment import SampleAlignment
+from cleanplate.engine.drift import CHECK_FRAMES, Drift, DriftWatch
 from cleanplate.engine.errors import FrameError, SamplesNeededError
 from cleanplate.engine.exposure import UNCHANGED, Gain, LightTracker
 from cleanplate.engine.imaging import Picture, Plane
 from cleanplate.engine.refine import TemporalSmoother, shift_edge
-from cleanplate.engine.samples import BackgroundSamples, Plate
+from cleanplate.engine.samples import BackgroundSamples, Plate, plate_of
 
 DEFAULT_AREA = 512 * 288
 """Pixels of the engine's input for engines that work at any size."""
@@ -76,6 +77,7 @@ class Stream(ABC):
         self._scene: Scene | None = None
         self._light = UNCHANGED
         self._last_alpha: Plane | None = None  # matte of the frame before
+        self._alignment = SampleAlignment(())
         self._size = (0, 0)
         self.reset()
 
@@ -91,7 +93,7 @@ class Stream(ABC):
             SampleError: the samples do not fit the frame.
         """
         bgr = _own_bgr(frame)
-        self._follow(width=bgr.shape[1], height=bgr.shape[0])
+        self._take_up(bgr)
         scene = self._scene
         if scene and self._frames % self.light_interval == 0:
             self._light = scene.tracker.update(
@@ -105,6 +107,10 @@ class Stream(ABC):
         if scene is None:
             return Result(alpha, foreground_colour=matte.foreground_colour)
         drift = scene.drift.observe(bgr, matte.alpha, self._light)
+        camera_moved = drift is not None and drift.kind == "camera"
+        if camera_moved and self._frames % CHECK_FRAMES == 0 and self._alignment.follow(bgr):
+            self._enter_scene()
+            drift = None
         return Result(alpha, self._light.gain, drift, matte.foreground_colour)
 
     def reset(self) -> None:
@@ -115,22 +121,31 @@ class Stream(ABC):
         if self._scene:
             self._scene.tracker.reset()
 
-    def _follow(self, *, width: int, height: int) -> None:
+    def _take_up(self, bgr: Picture) -> None:
         """Take up new samples or a new frame size."""
         samples = self._engine.samples
         if self._engine.needs_samples and not len(samples):
             raise SamplesNeededError("There is no background sample. Capture the background first.")
-        if (width, height) != self._size:
+        size = (bgr.shape[1], bgr.shape[0])
+        if size != self._size:
             self.reset()
-        if (width, height) != self._size or samples is not self._samples:
+        if size != self._size or samples is not self._samples:
             self._samples = None  # so that a failure is met again with the next frame
-            self._scene = Scene(samples.plate(width, height)) if len(samples) else None
-            self._frames = 0
-            self._prepare(samples, width, height)
-            self._size, self._samples = (width, height), samples
+            self._alignment = SampleAlignment(samples.resized(*size))
+            self._alignment.follow(bgr)
+            self._size = size
+            self._enter_scene()
+            self._samples = samples
+
+    def _enter_scene(self) -> None:
+        """Begin with the samples as they are aligned now."""
+        pictures = self._alignment.pictures
+        self._scene = Scene(plate_of(pictures)) if pictures else None
+        self._frames = 0
+        self._prepare(pictures, *self._size)
 
     @abstractmethod
-    def _prepare(self, samples: BackgroundSamples, width: int, height: int) -> None:
+    def _prepare(self, samples: Sequence[Picture], width: int, height: int) -> None:
         """Compute what depends on the samples and the frame size alone; `self._scene` is ready."""
 
     @abstractmethod

@@ -9,6 +9,8 @@ background is known and the person's colour changes slowly, that difference is p
 filter assumes.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +29,6 @@ from cleanplate.engine.imaging import (
 )
 from cleanplate.engine.refine import GuidedFilter
 from cleanplate.engine.registration import Registration
-from cleanplate.engine.samples import BackgroundSamples
 
 NEAR, FAR = (2, 0.01), (8, 0.009)
 """Radius (pixels at half size) and epsilon of the two filters that average support."""
@@ -87,7 +88,7 @@ class DifferenceEngine(Engine):
 
 
 class _DifferenceStream(Stream):
-    def _prepare(self, samples: BackgroundSamples, width: int, height: int) -> None:  # noqa: ARG002
+    def _prepare(self, samples: Sequence[Picture], width: int, height: int) -> None:  # noqa: ARG002
         assert self._scene is not None  # the engine needs samples
         plate = self._scene.plate
         self._half_size = (width // 2, height // 2)

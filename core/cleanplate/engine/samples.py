@@ -78,16 +78,6 @@ class BackgroundSamples:
                 )
         return [resize_picture(image, width, height) for image in self._images]
 
-    def plate(self, width: int, height: int) -> Plate:
-        """The clean plate at a frame's size.
-
-        Raises:
-            SampleError: there is no sample, or one has another aspect than the frame.
-        """
-        if not self._images:
-            raise SampleError("There is no background sample. Capture the background first.")
-        return plate_of(self.resized(width, height))
-
 
 def plate_of(samples: Sequence[NDArray[np.uint8]]) -> Plate:
     """Median and noise over samples of one size, after bringing them to the newest one's exposure.

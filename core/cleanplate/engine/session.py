@@ -1,5 +1,6 @@
 """The engine of networks: a model card's graphs in ONNX Runtime, for any number of background samples."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ from cleanplate.engine.errors import CardError
 from cleanplate.engine.imaging import Picture, resize_picture, resize_plane
 from cleanplate.engine.providers import Graph, OnnxRuntime, Provider, Runtime, TensorInfo, load_on_best
 from cleanplate.engine.refine import upsample_matte
-from cleanplate.engine.samples import BackgroundSamples
 
 Tensor = NDArray[np.float32]
 
@@ -124,9 +124,9 @@ class _OnnxStream(Stream):
         super().__init__(engine)
         self._network = engine.network
 
-    def _prepare(self, samples: BackgroundSamples, width: int, height: int) -> None:
+    def _prepare(self, samples: Sequence[Picture], width: int, height: int) -> None:
         self._input_size = self._engine.input_size(width, height)
-        pictures = [_tensor(image) for image in samples.resized(*self._input_size)]
+        pictures = [_tensor(resize_picture(sample, *self._input_size)) for sample in samples]
         self._features = self._network.encode(pictures, *self._input_size)
 
     def reset(self) -> None:

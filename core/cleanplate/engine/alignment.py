@@ -1,0 +1,206 @@
+"""Alignment: background samples that follow a camera which was moved since they were captured.
+
+Corners of a sample are found again in a frame (ORB, Rublee et al. 2011); the similarity on which most of them
+agree (RANSAC) is refined to an affine map by the contours of the two pictures (ECC, Evangelidis and Psarakis
+2008). People and whatever else is new in the frame agree on nothing and are passed over. Where too little is
+found again, or the contours do not confirm it, the sample stays where it was.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from cleanplate.engine.imaging import Picture, Plane, as_plane, resize_plane
+
+WIDTH = 512
+"""Larger pictures are aligned at this width, pixels."""
+
+SMALLEST_SIDE = 64
+"""Pictures with a shorter side, pixels, are not aligned: they hold no corners."""
+
+CORNERS = 1000
+"""At most so many are looked for in a picture."""
+
+FAINTEST_CORNER = 8
+"""Contrast (of 255) of the faintest: rooms are dim."""
+
+DISTINCT = 0.8
+"""A corner counts as found again if its second best match is this much further off (Lowe 2004)."""
+
+TOLERANCE = 2.0
+"""Pixels by which corners that agree may miss each other."""
+
+MIN_AGREEING = 12
+"""Corners that must agree; with unlike rooms up to 6 do by chance."""
+
+MIN_SPREAD = 0.02
+"""Share of the picture that they must span: less is a thing that was moved in the room."""
+
+MIN_MOVE = 1.0
+"""Pixels by which a corner of the picture must be moved: less is not worth computing everything anew."""
+
+MAX_MOVE = 0.35
+"""Share of the width by which a corner of the picture may be moved."""
+
+MAX_ZOOM = 1.33
+
+MIN_GAIN = 0.02
+"""By how much the contours must correlate better."""
+
+NEARLY_ALL = 0.99
+
+REFINEMENT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 1e-4)
+
+Matrix = NDArray[np.float64]
+"""[2, 3], from places in a sample to places in a frame."""
+
+_STAYS = np.eye(2, 3)
+
+
+class SampleAlignment:
+    """Background samples as the camera sees them now.
+
+    Args:
+        samples: uint8 [H, W, 3] BGR each, of the frames' size.
+
+    Attributes:
+        pictures: likewise, aligned. What the camera had not seen at the capture stays as it was there.
+    """
+
+    def __init__(self, samples: Sequence[Picture]) -> None:
+        self.pictures = list(samples)
+        self._samples = tuple(samples)
+        self._views: list[_View] = []  # made when first needed
+        self._matrices = [_STAYS] * len(self._samples)
+
+    def follow(self, frame: Picture) -> bool:
+        """Align every sample with a frame as far as that can be told; return whether any was moved."""
+        if not self._samples or min(frame.shape[:2]) < SMALLEST_SIDE:
+            return False
+        self._views = self._views or [_View(sample) for sample in self._samples]
+        seen = _View(frame)
+        has_moved = False
+        for index, view in enumerate(self._views):
+            matrix = _find(view, seen)
+            if matrix is not None and _is_better(matrix, self._matrices[index], view, seen):
+                self._matrices[index] = matrix
+                self.pictures[index] = _placed(self._samples[index], _rescaled(matrix, 1 / seen.scale))
+                has_moved = True
+        return has_moved
+
+
+class _View:
+    """What of a picture is compared.
+
+    Attributes:
+        scale: of the compared picture; its width is `width`, its height `height`.
+        places: float32 [N, 2] of the corners, pixels.
+        descriptors: uint8 [N, 32] of them; None if there is none.
+        contours: float32, at half the compared picture's size.
+    """
+
+    def __init__(self, picture: Picture) -> None:
+        self.scale = min(1.0, WIDTH / picture.shape[1])
+        grey = as_plane(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
+        if self.scale < 1:
+            grey = resize_plane(grey, WIDTH, round(picture.shape[0] * self.scale))
+        self.height, self.width = grey.shape
+        finder = cv2.ORB.create(CORNERS, fastThreshold=FAINTEST_CORNER)
+        corners, descriptors = finder.detectAndCompute(grey.astype(np.uint8), None)
+        self.descriptors = descriptors if corners else None
+        self.places = as_plane([corner.pt for corner in corners]).reshape(-1, 2)
+        soft = cv2.GaussianBlur(grey, (0, 0), 1)
+        strength = np.hypot(cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1))
+        # The root, so that a few strong contours do not decide alone.
+        self.contours = resize_plane(as_plane(np.sqrt(strength)), self.width // 2, self.height // 2)
+
+
+def _find(sample: _View, frame: _View) -> Matrix | None:
+    """Where a sample lies in a frame; None if that cannot be told."""
+    if sample.descriptors is None or frame.descriptors is None:
+        return None
+    pairs = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(sample.descriptors, frame.descriptors, k=2)
+    found = [pair[0] for pair in pairs if len(pair) == 2 and pair[0].distance < DISTINCT * pair[1].distance]
+    if len(found) < MIN_AGREEING:
+        return None
+    here = sample.places[[match.queryIdx for match in found]]
+    there = frame.places[[match.trainIdx for match in found]]
+    similarity, agreeing = cv2.estimateAffinePartial2D(
+        here, there, method=cv2.RANSAC, ransacReprojThreshold=TOLERANCE
+    )
+    if similarity is None or np.count_nonzero(agreeing) < MIN_AGREEING:
+        return None
+    matrix = np.asarray(similarity, np.float64)
+    hull = cv2.convexHull(there[agreeing.ravel() > 0])
+    zoom = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if (
+        cv2.contourArea(hull) < MIN_SPREAD * frame.width * frame.height
+        or _move(matrix, _STAYS, frame) > MAX_MOVE * frame.width
+        or not 1 / MAX_ZOOM < zoom < MAX_ZOOM
+    ):
+        return None
+    refined = _refined(matrix, sample, frame)
+    rough, fine = _correlations((matrix, refined), sample, frame)
+    return refined if fine > rough else matrix
+
+
+def _refined(matrix: Matrix, sample: _View, frame: _View) -> Matrix:
+    """The affine map near `matrix` that fits the contours best; `matrix` itself where none is found."""
+    back = as_plane(cv2.invertAffineTransform(_rescaled(matrix, 0.5)))
+    try:
+        _, back = cv2.findTransformECC(  # type: ignore[call-overload]
+            frame.contours, sample.contours, back, cv2.MOTION_AFFINE, REFINEMENT, None, 1
+        )
+    except cv2.error:  # it did not converge
+        return matrix
+    return _rescaled(cv2.invertAffineTransform(back).astype(np.float64), 2)
+
+
+def _is_better(matrix: Matrix, present: Matrix, sample: _View, frame: _View) -> bool:
+    """Whether a sample's new place differs from the present one, and fits clearly better."""
+    if _move(matrix, present, frame) < MIN_MOVE:
+        return False
+    before, after = _correlations((present, matrix), sample, frame)
+    return after > before + MIN_GAIN
+
+
+def _correlations(matrices: Sequence[Matrix], sample: _View, frame: _View) -> list[float]:
+    """How well the contours fit with each map, -1..1, where the sample reaches with all of them."""
+    height, width = frame.contours.shape
+    halves = [_rescaled(matrix, 0.5) for matrix in matrices]
+    known = np.ones((height, width), bool)
+    for half in halves:
+        known &= cv2.warpAffine(np.ones_like(sample.contours), half, (width, height)) > NEARLY_ALL
+    there = _normal(frame.contours[known])
+    moved = [cv2.warpAffine(sample.contours, half, (width, height)) for half in halves]
+    return [float(_normal(as_plane(picture)[known]) @ there) for picture in moved]
+
+
+def _normal(values: Plane) -> Plane:
+    """Values without their mean, of length 1."""
+    values = values - values.mean() if values.size else values
+    return as_plane(values / (np.linalg.norm(values) + 1e-9))
+
+
+def _move(matrix: Matrix, other: Matrix, frame: _View) -> float:
+    """How far two maps put a corner of the picture from each other, pixels."""
+    right, down = frame.width, frame.height
+    corners = np.array([[0, 0, 1], [right, 0, 1], [0, down, 1], [right, down, 1]])
+    return float(np.linalg.norm(corners @ (matrix - other).T, axis=1).max())
+
+
+def _rescaled(matrix: Matrix, factor: float) -> Matrix:
+    """The same map for pictures whose size is multiplied by `factor`; pixels have their centres at .5."""
+    centre = np.full(2, (factor - 1) / 2)
+    turn = matrix[:, :2]
+    return np.column_stack([turn, matrix[:, 2] * factor + centre - turn @ centre])
+
+
+def _placed(sample: Picture, matrix: Matrix) -> Picture:
+    height, width = sample.shape[:2]
+    placed = sample.copy()
+    return cv2.warpAffine(
+        sample, matrix, (width, height), dst=placed, borderMode=cv2.BORDER_TRANSPARENT
+    ).astype(np.uint8, copy=False)
