@@ -51,6 +51,7 @@ def test_sample_goes_where_the_camera_went(
     assert misses(photograph(furnished_room(), 1), room) > 0.05
     assert misses(np.asarray(aligned, np.uint8), room) < 0.01
     assert not alignment.follow(large(frame))  # it is there already
+    assert alignment.shift >= 2
 
 
 def test_camera_that_stands_still_moves_nothing() -> None:
@@ -58,6 +59,7 @@ def test_camera_that_stands_still_moves_nothing() -> None:
     alignment = SampleAlignment([sample])
     assert not alignment.follow(photograph(add_person(furnished_room(), person_mask()), 2))
     assert alignment.pictures[0] is sample
+    assert alignment.shift == 0
 
 
 def test_sample_returns_with_the_camera() -> None:

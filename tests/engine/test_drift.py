@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scenes import HEIGHT, WIDTH, add_person, furnished_room, iou, person_mask, photograph
 
 from cleanplate.engine.base import Stream
-from cleanplate.engine.drift import CHECK_FRAMES, CONFIRMATIONS, Drift
+from cleanplate.engine.drift import CHECK_FRAMES, CONFIRMATIONS, FOLLOWED, Drift
 from cleanplate.engine.matting import create_engine
 
 pytestmark = pytest.mark.slow  # films of many frames
@@ -47,15 +47,18 @@ def test_moved_camera_is_followed() -> None:
     # The room moves in the picture; the person does not.
     scene = add_person(moved(furnished_room(), 18, 10), person_mask())
     before = iou(stream.process(photograph(scene, 4)).alpha, person_mask())
-    assert play(stream, scene, SETTLED) is None
+    assert play(stream, scene, SETTLED) is FOLLOWED
     after = iou(stream.process(photograph(scene, 4)).alpha, person_mask())
     assert before < 0.8
     assert after > 0.9
+    assert play(stream, add_person(furnished_room(), person_mask()), SETTLED) is None
 
 
 def test_camera_that_moved_before_the_first_frame_is_followed() -> None:
     scene = add_person(moved(furnished_room(), -25, 6), person_mask())
-    assert iou(new_stream().process(photograph(scene, 4)).alpha, person_mask()) > 0.9
+    result = new_stream().process(photograph(scene, 4))
+    assert iou(result.alpha, person_mask()) > 0.9
+    assert result.drift is FOLLOWED
 
 
 @pytest.mark.slow

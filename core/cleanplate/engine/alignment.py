@@ -67,6 +67,7 @@ class SampleAlignment:
 
     Attributes:
         pictures: likewise, aligned. What the camera had not seen at the capture stays as it was there.
+        shift: how far the newest sample was moved at most, pixels of a picture 512 wide.
     """
 
     def __init__(self, samples: Sequence[Picture]) -> None:
@@ -74,6 +75,7 @@ class SampleAlignment:
         self._samples = tuple(samples)
         self._views: list[_View] = []  # made when first needed
         self._matrices = [_STAYS] * len(self._samples)
+        self.shift = 0.0
 
     def follow(self, frame: Picture) -> bool:
         """Align every sample with a frame as far as that can be told; return whether any was moved."""
@@ -88,6 +90,7 @@ class SampleAlignment:
                 self._matrices[index] = matrix
                 self.pictures[index] = _placed(self._samples[index], _rescaled(matrix, 1 / seen.scale))
                 has_moved = True
+        self.shift = _move(self._matrices[-1], _STAYS, seen)
         return has_moved
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.engine.alignment import SampleAlignment
-from cleanplate.engine.drift import CHECK_FRAMES, Drift, DriftWatch
+from cleanplate.engine.drift import CHECK_FRAMES, FOLLOWED, Drift, DriftWatch
 from cleanplate.engine.errors import FrameError, SamplesNeededError
 from cleanplate.engine.exposure import UNCHANGED, Gain, LightTracker
 from cleanplate.engine.imaging import Picture, Plane
@@ -24,6 +24,10 @@ DEFAULT_MULTIPLE = 32
 """Both sides of the input are a multiple of this, so that every model can take the same frames."""
 
 
+REGISTERED = 2.0
+"""Up to this shift, pixels of a picture 512 wide, the captured picture itself still fits the camera's."""
+
+
 @dataclass(frozen=True)
 class Result:
     """What one frame gave.
@@ -31,7 +35,7 @@ class Result:
     Attributes:
         alpha: the matte, float32 [H, W], 0 (background) .. 1 (person), at the frame's size.
         gain: of b, g and r: the clean plate times this has the frame's exposure; 1 without samples.
-        drift: set while the samples no longer fit the scene.
+        drift: set while the samples, as they were captured, no longer fit the scene.
         foreground_colour: float32 [H, W, 3] BGR, 0..255, where the model estimates it, else None.
     """
 
@@ -111,6 +115,8 @@ class Stream(ABC):
         if camera_moved and self._frames % CHECK_FRAMES == 0 and self._alignment.follow(bgr):
             self._enter_scene()
             drift = None
+        if self._alignment.shift > REGISTERED and (drift is None or drift.kind != "camera"):
+            drift = FOLLOWED
         return Result(alpha, self._light.gain, drift, matte.foreground_colour)
 
     def reset(self) -> None:

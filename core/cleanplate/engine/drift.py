@@ -84,6 +84,14 @@ class Drift:
     message: str
 
 
+FOLLOWED = Drift(
+    "camera",
+    "The camera has moved since the background was captured. The matte follows it; capture the background "
+    "again for the cleanest edges.",
+)
+"""What is said while the samples follow a moved camera: the captured picture itself stays behind."""
+
+
 class _Patch(NamedTuple):
     """A place of the plate that can be told from all around it, at a quarter of the frame's size."""
 
