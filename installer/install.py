@@ -18,7 +18,8 @@ Steps; where one fails, what it and those before it changed is put back:
     6 add to OBS           the script in each scene collection, if OBS is closed; the former state is kept
     7 give OBS a Python    Windows and macOS only: names a Python in OBS' settings if there is none
 
-What it writes (uninstalling removes it; the captured backgrounds, in OBS' own folder, only with --purge):
+What it writes (uninstalling removes it; the captured backgrounds, in OBS' own folder, and the filters on
+sources only with --purge):
 
                 Linux                                 Windows          macOS
     data        $XDG_DATA_HOME or ~/.local/share      %LOCALAPPDATA%   ~/Library/Application Support
@@ -871,7 +872,7 @@ class Installation:
         lacks = self.system.processor_lacks()
         if lacks:
             self._detail(
-                f"The processor lacks {lacks}: networks will be slow. Choose the model 'difference' then."
+                f"The processor lacks {lacks}: networks will be slow. Then choose the method 'difference'."
             )
         self._detail(f"ONNX Runtime for {self.provider}: {self.provider_reason}")
         self._keeps_environment = not self.options.upgrade and self._environment_is_current()
@@ -1096,7 +1097,7 @@ class Installation:
         self._say("Clean Plate is installed. In OBS:")
         self._say("  1. Right-click your camera, choose Filters, and under Effect Filters press +.")
         self._say("  2. Choose 'Clean Plate background removal'.")
-        self._say("  3. Press 'Capture background' and leave the picture until the countdown is over.")
+        self._say("  3. Press 'Capture background' and leave the picture until the number over it has gone.")
         command = self.system.environment_python(self.folders.environment).with_name("cleanplate")
         self._say(f"For videos and pictures there is a command line: {command}")
 
@@ -1290,7 +1291,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--uninstall", action="store_true", help="remove what was installed")
-    parser.add_argument("--purge", action="store_true", help="with --uninstall: captured backgrounds too")
+    parser.add_argument(
+        "--purge", action="store_true", help="with --uninstall: captured backgrounds and the filters, too"
+    )
     parser.add_argument("--demo", action="store_true", help="see it at work in an OBS of its own (Linux)")
     parser.add_argument("--camera", action="store_true", help="with --demo: film the real camera")
     parser.add_argument(

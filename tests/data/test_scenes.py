@@ -90,19 +90,32 @@ def test_two_people_have_no_dark_rims(tiny_cache: Path, monkeypatch: pytest.Monk
 
 def test_posters_hang_in_frame_and_sample_alike(tiny_cache: Path) -> None:
     calm = {**CALM, "empty": 1, "aligned": 1}
-    plain = maker(tiny_cache, **calm).composite(np.random.default_rng(2), SIZE, 1, 1)
     hung = maker(tiny_cache, **{**calm, "posters": 1}).composite(np.random.default_rng(2), SIZE, 1, 1)
     assert not hung.pha.any()
     smooth = [cv2.GaussianBlur(p.astype(np.float32), (0, 0), 4) for p in (hung.frames[0], hung.samples[0])]
     assert np.abs(smooth[0] - smooth[1]).mean() < 12
-    assert plain.frames.shape == hung.frames.shape
+
+    make, canvas = maker(tiny_cache), np.full((60, 80, 3), 127, np.float32)
+    walls = canvas.copy(), canvas.copy()
+    make._hang_poster(np.random.default_rng(2), walls)
+    np.testing.assert_array_equal(*walls)
+    assert (walls[0] != canvas).any(axis=2).mean() > 0.01
 
 
-def test_clips_move_by_themselves(tiny_cache: Path) -> None:
-    scene = maker(tiny_cache, empty=0, clips=1, second_person=0).composite(
-        np.random.default_rng(3), SIZE, 2, 0
+def test_clips_move_by_themselves(tiny_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cleanplate.data.scenes.smooth_path", lambda _rng, moments, _size: np.zeros(moments))
+    monkeypatch.setattr(
+        "cleanplate.data.scenes.smooth_field",
+        lambda _rng, height, width, _amount: np.zeros((height, width, 2), np.float32),
     )
-    assert scene.pha.any()
+
+    def moves(clips: float) -> bool:
+        make = maker(tiny_cache, empty=0, clips=clips, second_person=0)
+        pha = make.composite(np.random.default_rng(3), SIZE, 2, 0).pha
+        return not np.array_equal(pha[0], pha[1])
+
+    assert moves(clips=1)
+    assert not moves(clips=0)
 
 
 def test_recordings_show_the_plate_where_nobody_is(tiny_cache: Path) -> None:
@@ -128,7 +141,7 @@ def test_h264_loses_detail_and_keeps_the_picture(tiny_cache: Path) -> None:
     assert maker(tiny_cache, h264=1).composite(rng, SIZE, 2, 1).frames.shape == (2, 48, 64, 3)
 
 
-def test_stills_keep_their_background_and_have_no_sample(tiny_cache: Path) -> None:
+def test_stills_have_no_sample(tiny_cache: Path) -> None:
     scene = maker(tiny_cache).still(np.random.default_rng(1), SIZE, 2)
     assert scene.samples.shape == (0, 48, 64, 3)
     assert scene.pha.max() > 200

@@ -20,9 +20,14 @@ def test_standing_people_end_above_the_lower_edge(tmp_path: Path) -> None:
     write_store(store_path(tmp_path, "stills", Split.TRAIN), [("people-full/0001", person)])
     write_store(store_path(tmp_path, "rooms", Split.TRAIN), [("rooms/1_kitchen", room)])
     write_store(store_path(tmp_path, "webcam", Split.TRAIN), [(PLATE, np.zeros((60, 90, 4), np.uint8))])
-    options = SceneOptions(empty=0, second_person=0, clips=0, standing=1)
-    maker = open_maker(tmp_path, Split.TRAIN, options)
-    for seed in range(6):
-        pha = maker.composite(np.random.default_rng(seed), (64, 48), 1, 0).pha[0]
-        rows = np.flatnonzero((pha > 128).any(1))
-        assert 0.4 * 48 < rows.size < 48
+
+    def lower_edges(standing: float) -> list[bool]:
+        """Whether the person reaches the lower edge, in twelve scenes."""
+        options = SceneOptions(empty=0, second_person=0, clips=0, standing=standing)
+        maker = open_maker(tmp_path, Split.TRAIN, options)
+        mattes = [maker.composite(np.random.default_rng(seed), (64, 48), 1, 0).pha[0] for seed in range(12)]
+        assert all((matte > 128).any(1).sum() > 0.4 * 48 for matte in mattes)
+        return [bool((matte[-2:] > 128).any()) for matte in mattes]
+
+    assert sum(lower_edges(standing=1)) <= 4
+    assert all(lower_edges(standing=0))

@@ -79,6 +79,27 @@ def test_each_sample_is_moved_by_itself() -> None:
         assert misses(picture, room) < 0.01
 
 
+def test_a_sample_in_which_nothing_is_found_follows_the_others_of_its_capture() -> None:
+    room = furnished_room()
+    frame = photograph(seen_by_moved_camera(room, (15, 6), 1, 1), 9)
+    poor = photograph(np.asarray(cv2.GaussianBlur(room, (0, 0), 6), np.float32), 1)  # out of focus
+    good = photograph(room, 2)
+    assert not SampleAlignment([poor]).follow(frame)
+    alignment = SampleAlignment([good, poor])
+    assert alignment.follow(frame)
+    assert all((a != b).any() for a, b in zip(alignment.pictures, (good, poor), strict=True))
+    assert alignment.shift > 10
+
+
+def test_shift_is_told_for_a_picture_512_wide() -> None:
+    def half(picture: Picture) -> Picture:
+        return np.asarray(cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+
+    alignment = SampleAlignment([half(photograph(furnished_room(), 1))])
+    assert alignment.follow(half(photograph(seen_by_moved_camera(furnished_room(), (20, 0), 0, 1), 2)))
+    assert alignment.shift == pytest.approx(20, abs=1)
+
+
 def test_what_the_camera_had_not_seen_stays_as_it_was() -> None:
     sample = photograph(furnished_room(), 1)
     alignment = SampleAlignment([sample])

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scenes import HEIGHT, WIDTH, add_person, furnished_room, iou, person_mask, photograph
 
 from cleanplate.engine.base import Stream
-from cleanplate.engine.drift import CHECK_FRAMES, CONFIRMATIONS, FOLLOWED, Drift
+from cleanplate.engine.drift import CHECK_FRAMES, CONFIRMATIONS, FOLLOWED, MESSAGES, Drift
 from cleanplate.engine.matting import create_engine
 
 pytestmark = pytest.mark.slow  # films of many frames
@@ -61,7 +61,40 @@ def test_camera_that_moved_before_the_first_frame_is_followed() -> None:
     assert result.drift is FOLLOWED
 
 
-@pytest.mark.slow
+def test_each_picture_after_a_reset_is_followed_anew() -> None:
+    stream = new_stream()
+    for x, y in ((18, 10), (0, 0), (-20, 5)):
+        stream.reset()
+        scene = add_person(moved(furnished_room(), x, y), person_mask())
+        assert iou(stream.process(photograph(scene, 4)).alpha, person_mask()) > 0.9
+
+
+def test_another_light_is_reported_where_the_camera_is_followed_too() -> None:
+    drift = play(new_stream(), moved(furnished_room(), 18, 10) * np.float32(0.35), SETTLED)
+    assert drift is not None
+    assert drift.message == MESSAGES["light"]
+    assert drift.kind == "camera"  # the captured picture does not fit
+
+
+def test_a_failure_while_the_camera_is_followed_is_met_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = new_stream()
+    stream.process(photograph(furnished_room(), 2))
+    scene = photograph(add_person(moved(furnished_room(), 18, 10), person_mask()), 4)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    def play_on() -> None:
+        for _ in range(SETTLED):
+            stream.process(scene)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stream, "_prepare", fail)
+        with pytest.raises(MemoryError):
+            play_on()
+    assert iou(stream.process(scene).alpha, person_mask()) > 0.9
+
+
 def test_moved_camera_is_reported_and_withdrawn_in_a_bare_room() -> None:
     room = np.full((HEIGHT, WIDTH, 3), (190, 200, 205), np.float32)
     room[:, 400:] = (170, 110, 60)
@@ -104,7 +137,6 @@ def lit(side: float, colour: tuple[float, float, float]) -> NDArray[np.float32]:
     return np.clip(room, 0, 255)
 
 
-@pytest.mark.slow
 def test_a_lamp_that_lights_a_part_of_the_room_is_reported_and_withdrawn() -> None:
     stream = new_stream()
     drift = play(stream, add_person(lit(0.5, (1.6, 1.6, 1.6)), person_mask()), SETTLED)
@@ -124,7 +156,6 @@ def test_shadows_of_the_person_are_no_drift() -> None:
     assert play(new_stream(), add_person(scene, person_mask()), SETTLED) is None
 
 
-@pytest.mark.slow
 def test_a_hand_before_the_lens_for_half_a_second_is_no_drift() -> None:
     stream = new_stream()
     play(stream, furnished_room(), CHECK_FRAMES)

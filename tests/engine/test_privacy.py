@@ -24,7 +24,8 @@ def test_onnx_runtime_reports_nothing_and_keeps_no_identifier(tmp_path: Path) ->
 def test_onnx_runtime_is_loaded_in_one_place() -> None:
     importing = [
         path.name
-        for path in (CORE / "cleanplate").rglob("*.py")
+        for folder in (CORE, CORE.parent / "models")
+        for path in (folder / "cleanplate").rglob("*.py")
         if "import onnxruntime" in path.read_text(encoding="utf-8")
     ]
     assert importing == ["providers.py"]

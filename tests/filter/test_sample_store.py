@@ -142,6 +142,11 @@ def test_a_damaged_picture_is_set_aside(
     assert (tmp_path / f"{second.file}.damaged").read_bytes() == damaged
     assert SampleStore(tmp_path).problems == []  # told once
 
+    store.keep_newest(1)
+    assert (tmp_path / f"{second.file}.damaged").exists()
+    store.keep_newest(0)
+    assert files_only(tmp_path) == ["samples.json"]
+
 
 def test_a_missing_picture_is_reported_once(tmp_path: Path) -> None:
     first, second = filled(tmp_path, 2).samples

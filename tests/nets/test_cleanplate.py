@@ -65,14 +65,36 @@ def test_samples_change_the_matte(net: CleanPlateNet) -> None:
     assert float((with_sample - without).abs().max()) > 1e-5
 
 
-def test_ablations_cut_the_path_that_they_name() -> None:
-    torch.manual_seed(0)
-    src = torch.rand(1, 3, 48, 64)
-    one, two = torch.rand(1, 3, 48, 64), torch.rand(1, 3, 48, 64)
-    net = CleanPlateNet(**SMALL, local=False, pooled=False).eval()  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("path", "features"), [("local", ("bgr_4", "bgr_8", "bgr_16", "bgr_2")), ("pooled", ("bgr_global",))]
+)
+def test_ablations_cut_the_path_that_they_name(path: str, features: tuple[str, ...]) -> None:
+    def is_used(**switches: bool) -> bool:
+        torch.manual_seed(0)
+        net = CleanPlateNet(**SMALL, **switches).eval()  # type: ignore[arg-type]
+        src, bgr = torch.rand(1, 3, 48, 64), torch.rand(1, 3, 48, 64)
+        with torch.no_grad():
+            samples = net.encode_samples(bgr)
+            others = samples._replace(**{name: getattr(samples, name) + 1 for name in features})
+            mattes = [net(src, each, torch.ones(1), start()).pha_logit for each in (samples, others)]
+        return not torch.equal(*mattes)
+
+    assert is_used()
+    assert not is_used(**{path: False})
+
+
+def test_without_memories_the_past_does_not_matter() -> None:
+    net = CleanPlateNet(**SMALL, remembers=False).eval()  # type: ignore[arg-type]
+    src, bgr = torch.rand(1, 3, 48, 64), torch.rand(1, 3, 48, 64)
+    past = tuple(
+        torch.rand(1, memory.channels, 48 // s, 64 // s)
+        for memory, s in zip(net.memories(), (16, 8), strict=True)
+    )
     with torch.no_grad():
-        mattes = [net(src, net.encode_samples(bgr), torch.ones(1), start()).pha_logit for bgr in (one, two)]
-    assert torch.equal(*mattes)
+        samples = net.encode_samples(bgr)
+        first = net(src, samples, torch.ones(1), start())
+        later = net(src, samples, torch.ones(1), past)
+    assert torch.equal(first.pha_logit, later.pha_logit)
 
 
 def test_memory_keeps_a_convex_mixture_of_the_past() -> None:

@@ -53,8 +53,6 @@ def shortened(config: str) -> str:
     table = tomllib.loads(config)
     table |= {"steps": 2, "validate_every": 2, "warm_up": 1}
     small = {"sizes": [[64, 32]], "size_weights": [1.0], "sequences": 2}
-    if "share" in table.get("network", {}):
-        table["network"]["share"] = 0.1  # of ResNet-18's filters
     table["batches"] = {**table.get("batches", {}), **small}
     return _toml(table)
 

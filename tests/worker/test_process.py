@@ -343,7 +343,7 @@ def test_no_samples_no_mattes(make_filter: MakeFilter) -> None:
     bare.send()
     bare.wait_for_state("error")
 
-    assert bare.status()["error"]["action"] == "Capture the background"
+    assert bare.status()["error"]["message"].endswith("Capture the background.")
     assert bare.matte() is None
     bare.capture()
     assert bare.next_matte()

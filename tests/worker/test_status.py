@@ -8,7 +8,7 @@ import pytest
 from cleanplate.wire import protocol
 from cleanplate.wire.ring import Channel
 from cleanplate.worker.sample_files import Sample, SampleReport
-from cleanplate.worker.status import Problem, Status, Timings
+from cleanplate.worker.status import Status, Timings
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_rate(rate: int) -> None:
 
 def test_all_fields(channel: Channel) -> None:
     report = SampleReport([Sample(Path("/a.png"), 12.34, 3, 2)], [(Path("/b.png"), "It is gone.")])
-    status = Status(log="", pid=9, version="1", samples=report, problem=Problem("Why", "Do"))
+    status = Status(log="", pid=9, version="1", samples=report, problem="Why. Do")
 
     assert written(channel, status) == {
         "state": "starting",
@@ -70,7 +70,7 @@ def test_all_fields(channel: Channel) -> None:
         "models": [],
         "provider": "",
         "fallbacks": [],
-        "error": {"message": "Why", "action": "Do"},
+        "error": {"message": "Why. Do"},
         "samples": [{"file": "/a.png", "luma": 12.3, "width": 3, "height": 2}],
         "sample_errors": [{"file": "/b.png", "message": "It is gone."}],
         "drift": None,
@@ -84,9 +84,11 @@ def test_all_fields(channel: Channel) -> None:
 
 
 def test_long_messages_are_cut(channel: Channel) -> None:
-    status = Status(log="", pid=9, version="1", problem=Problem("x" * 100_000, "Do"))
+    status = Status(log="", pid=9, version="1", problem="x" * 100_000 + " Do")
 
-    assert len(written(channel, status)["error"]["message"]) == 400
+    message = written(channel, status)["error"]["message"]
+    assert len(message) == 400
+    assert message.endswith(" Do")
 
 
 def test_long_paths_are_reduced_to_names(channel: Channel) -> None:
@@ -99,8 +101,8 @@ def test_long_paths_are_reduced_to_names(channel: Channel) -> None:
 
 def test_what_cannot_fit_leaves_the_state(channel: Channel) -> None:
     report = SampleReport(refused=[(Path(f"{n}.png"), "y" * 400) for n in range(99)])
-    status = Status(log="", pid=9, version="1", samples=report, problem=Problem("Why", "Do"))
-    assert written(channel, status)["error"]["message"] == "Why"
+    status = Status(log="", pid=9, version="1", samples=report, problem="Why. Do")
+    assert written(channel, status)["error"]["message"] == "Why. Do"
 
     status.models = ["m" * 10_000]
     assert written(channel, status) == {"state": "starting", "pid": 9, "version": "1"}

@@ -7,6 +7,7 @@ found again, or the contours do not confirm it, the sample stays where it was.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -67,7 +68,7 @@ class SampleAlignment:
 
     Attributes:
         pictures: likewise, aligned. What the camera had not seen at the capture stays as it was there.
-        shift: how far the newest sample was moved at most, pixels of a picture 512 wide.
+        shift: how far the newest sample was moved at most, pixels of a picture `WIDTH` wide.
     """
 
     def __init__(self, samples: Sequence[Picture]) -> None:
@@ -83,15 +84,31 @@ class SampleAlignment:
             return False
         self._views = self._views or [_View(sample) for sample in self._samples]
         seen = _View(frame)
+        matrices = self._found_in(seen)
         has_moved = False
         for index, view in enumerate(self._views):
-            matrix = _find(view, seen)
-            if matrix is not None and _is_better(matrix, self._matrices[index], view, seen):
-                self._matrices[index] = matrix
+            better = [each for each in matrices if _is_better(each, self._matrices[index], view, seen)]
+            if better:
+                fits = _correlations(better, view, seen)
+                matrix = self._matrices[index] = better[fits.index(max(fits))]
                 self.pictures[index] = _placed(self._samples[index], _rescaled(matrix, 1 / seen.scale))
                 has_moved = True
-        self.shift = _move(self._matrices[-1], _STAYS, seen)
+        self.shift = _move(self._matrices[-1], _STAYS, seen) * WIDTH / seen.width
         return has_moved
+
+    def _found_in(self, seen: "_View") -> list[Matrix]:
+        """The maps to a frame of all samples but those whom the map of a newer one serves.
+
+        Samples of one capture share one: so a sample in which too little is found follows the others.
+        """
+        matrices: list[Matrix] = []
+        for view, present in zip(reversed(self._views), reversed(self._matrices), strict=True):
+            if any(_is_better(each, present, view, seen) for each in matrices):
+                continue
+            found = _find(view, seen)
+            if found is not None:
+                matrices.append(found)
+        return matrices
 
 
 class _View:
@@ -99,8 +116,6 @@ class _View:
 
     Attributes:
         scale: of the compared picture; its width is `width`, its height `height`.
-        places: float32 [N, 2] of the corners, pixels.
-        descriptors: uint8 [N, 32] of them; None if there is none.
         contours: float32, at half the compared picture's size.
     """
 
@@ -110,43 +125,49 @@ class _View:
         if self.scale < 1:
             grey = resize_plane(grey, WIDTH, round(picture.shape[0] * self.scale))
         self.height, self.width = grey.shape
-        finder = cv2.ORB.create(CORNERS, fastThreshold=FAINTEST_CORNER)
-        corners, descriptors = finder.detectAndCompute(grey.astype(np.uint8), None)
-        self.descriptors = descriptors if corners else None
-        self.places = as_plane([corner.pt for corner in corners]).reshape(-1, 2)
+        self._grey = grey.astype(np.uint8)
         soft = cv2.GaussianBlur(grey, (0, 0), 1)
         strength = np.hypot(cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1))
         # The root, so that a few strong contours do not decide alone.
         self.contours = resize_plane(as_plane(np.sqrt(strength)), self.width // 2, self.height // 2)
 
+    @cached_property
+    def corners(self) -> tuple[Plane, NDArray[np.uint8]]:
+        """Their places, float32 [N, 2] in pixels, and descriptors, uint8 [N, 32]."""
+        finder = cv2.ORB.create(CORNERS, fastThreshold=FAINTEST_CORNER)
+        corners, descriptors = finder.detectAndCompute(self._grey, None)
+        if not corners:
+            return np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8)
+        return as_plane([corner.pt for corner in corners]), np.asarray(descriptors, np.uint8)
+
 
 def _find(sample: _View, frame: _View) -> Matrix | None:
     """Where a sample lies in a frame; None if that cannot be told."""
-    if sample.descriptors is None or frame.descriptors is None:
+    (sample_places, sample_corners), (frame_places, frame_corners) = sample.corners, frame.corners
+    if min(len(sample_corners), len(frame_corners)) < MIN_AGREEING:
         return None
-    pairs = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(sample.descriptors, frame.descriptors, k=2)
+    pairs = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(sample_corners, frame_corners, k=2)
     found = [pair[0] for pair in pairs if len(pair) == 2 and pair[0].distance < DISTINCT * pair[1].distance]
     if len(found) < MIN_AGREEING:
         return None
-    here = sample.places[[match.queryIdx for match in found]]
-    there = frame.places[[match.trainIdx for match in found]]
+    here = sample_places[[match.queryIdx for match in found]]
+    there = frame_places[[match.trainIdx for match in found]]
     similarity, agreeing = cv2.estimateAffinePartial2D(
         here, there, method=cv2.RANSAC, ransacReprojThreshold=TOLERANCE
     )
     if similarity is None or np.count_nonzero(agreeing) < MIN_AGREEING:
         return None
-    matrix = np.asarray(similarity, np.float64)
     hull = cv2.convexHull(there[agreeing.ravel() > 0])
-    zoom = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if (
-        cv2.contourArea(hull) < MIN_SPREAD * frame.width * frame.height
-        or _move(matrix, _STAYS, frame) > MAX_MOVE * frame.width
-        or not 1 / MAX_ZOOM < zoom < MAX_ZOOM
-    ):
+    if cv2.contourArea(hull) < MIN_SPREAD * frame.width * frame.height:
         return None
-    refined = _refined(matrix, sample, frame)
-    rough, fine = _correlations((matrix, refined), sample, frame)
-    return refined if fine > rough else matrix
+    rough = np.asarray(similarity, np.float64)
+    refined = _refined(rough, sample, frame)
+    before, after = _correlations((rough, refined), sample, frame)
+    matrix = refined if after > before else rough
+    zoom = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    if _move(matrix, _STAYS, frame) > MAX_MOVE * frame.width or not 1 / MAX_ZOOM < zoom < MAX_ZOOM:
+        return None
+    return matrix
 
 
 def _refined(matrix: Matrix, sample: _View, frame: _View) -> Matrix:

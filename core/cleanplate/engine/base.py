@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import cv2
@@ -26,6 +26,10 @@ DEFAULT_MULTIPLE = 32
 
 REGISTERED = 2.0
 """Up to this shift, pixels of a picture 512 wide, the captured picture itself still fits the camera's."""
+
+
+LONGEST_PATIENCE = 32
+"""Checks for drift between two attempts to follow a camera that cannot be followed."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class Stream(ABC):
         self._last_alpha: Plane | None = None  # matte of the frame before
         self._alignment = SampleAlignment(())
         self._size = (0, 0)
+        self._patience = 1  # in checks, until it is tried again to follow the camera
         self.reset()
 
     def process(self, frame: NDArray[np.uint8]) -> Result:
@@ -111,16 +116,16 @@ class Stream(ABC):
         if scene is None:
             return Result(alpha, foreground_colour=matte.foreground_colour)
         drift = scene.drift.observe(bgr, matte.alpha, self._light)
-        camera_moved = drift is not None and drift.kind == "camera"
-        if camera_moved and self._frames % CHECK_FRAMES == 0 and self._alignment.follow(bgr):
-            self._enter_scene()
+        if self._follow(bgr, drift):
             drift = None
-        if self._alignment.shift > REGISTERED and (drift is None or drift.kind != "camera"):
-            drift = FOLLOWED
+        if self._alignment.shift > REGISTERED:
+            # Whatever is said, its kind tells that the captured picture itself is out of register.
+            drift = FOLLOWED if drift is None else replace(drift, kind="camera")
         return Result(alpha, self._light.gain, drift, matte.foreground_colour)
 
     def reset(self) -> None:
         """Forget the past: the next frame is the first."""
+        self._is_fresh = True
         self._smoother = TemporalSmoother()
         self._last_alpha = None
         self._frames = 0  # since the start, or since the scene was taken up
@@ -139,16 +144,36 @@ class Stream(ABC):
             self._samples = None  # so that a failure is met again with the next frame
             self._alignment = SampleAlignment(samples.resized(*size))
             self._alignment.follow(bgr)
-            self._size = size
+            self._size, self._samples = size, samples
             self._enter_scene()
-            self._samples = samples
+        elif self._is_fresh and self._alignment.follow(bgr):
+            self._enter_scene()
+        self._is_fresh = False
 
     def _enter_scene(self) -> None:
         """Begin with the samples as they are aligned now."""
+        samples, self._samples = self._samples, None  # as above
         pictures = self._alignment.pictures
         self._scene = Scene(plate_of(pictures)) if pictures else None
-        self._frames = 0
+        self._frames, self._patience = 0, 1
         self._prepare(pictures, *self._size)
+        self._samples = samples
+
+    def _follow(self, bgr: Picture, drift: Drift | None) -> bool:
+        """Align the samples anew where that is due; return whether any was moved."""
+        if drift is None or drift.kind != "camera":
+            self._patience = 1
+            # Once more a second after the start: a camera's first frames may be black.
+            is_due = self._frames == CHECK_FRAMES
+        else:
+            is_due = self._frames % (CHECK_FRAMES * self._patience) == 0
+        if not is_due:
+            return False
+        if self._alignment.follow(bgr):
+            self._enter_scene()
+            return True
+        self._patience = min(2 * self._patience, LONGEST_PATIENCE)  # it takes as long as several frames
+        return False
 
     @abstractmethod
     def _prepare(self, samples: Sequence[Picture], width: int, height: int) -> None:

@@ -86,8 +86,8 @@ class Drift:
 
 FOLLOWED = Drift(
     "camera",
-    "The camera has moved since the background was captured. The matte follows it; capture the background "
-    "again for the cleanest edges.",
+    "The camera has moved since the background was captured. The samples were moved after it; capture the "
+    "background again for the best matte.",
 )
 """What is said while the samples follow a moved camera: the captured picture itself stays behind."""
 

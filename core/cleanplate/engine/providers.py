@@ -1,6 +1,6 @@
 """Which hardware runs a graph: ONNX Runtime's execution providers, tried from the fastest to the CPU.
 
-`ProviderName` is what users and settings say; ONNX Runtime's own names stay in this file.
+`Provider.name` is what users and settings say; ONNX Runtime's own names stay in this file.
 """
 
 import ctypes

@@ -23,14 +23,12 @@ class Timing:
         provider: what computed it.
         median: milliseconds per frame.
         p95: milliseconds that 95 of 100 frames stay under.
-        frames: how many were measured.
     """
 
     name: str
     provider: str
     median: float
     p95: float
-    frames: int
 
 
 def time_engine(engine: Engine, width: int, height: int, seconds: float) -> Timing:
@@ -90,4 +88,4 @@ def _timing(name: str, provider: str, run: Callable[[], object], seconds: float)
         begin = time.perf_counter()
         run()
         times.append((time.perf_counter() - begin) * 1000)
-    return Timing(name, provider, float(np.median(times)), float(np.percentile(times, 95)), len(times))
+    return Timing(name, provider, float(np.median(times)), float(np.percentile(times, 95)))

@@ -92,8 +92,8 @@ def _mattes(frames: Iterator[Frame], engine: Engine, smoothing: float, report: R
         height, width = frame.picture.shape[:2]
         small = resize_picture(frame.picture, *engine.input_size(width, height))
         result = stream.process(small)
-        if result.drift is not None and result.drift.kind not in drifts:
-            drifts.add(result.drift.kind)
+        if result.drift is not None and result.drift.message not in drifts:
+            drifts.add(result.drift.message)
             report(f"At {float(frame.time):.1f} s: {result.drift.message}")
         yield _Matted(frame, small, result)
 

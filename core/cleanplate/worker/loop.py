@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.engine.base import Engine, Result, Stream
-from cleanplate.engine.errors import ModelError, ProviderError, SampleError
+from cleanplate.engine.errors import EngineError
 from cleanplate.engine.matting import available_models, create_engine
 from cleanplate.wire.protocol import FRAME_PIXEL_BYTES, HEARTBEAT_SECONDS, MATTE_PIXEL_BYTES, MAX_GAIN
 from cleanplate.wire.ring import Channel, Picture, SlotInfo
 from cleanplate.worker.control import Control
 from cleanplate.worker.sample_files import SampleReport, read_samples
-from cleanplate.worker.status import Problem, State, Status
+from cleanplate.worker.status import State, Status
 from cleanplate.worker.wakeup import Wakeup
 
 IDLE_SECONDS = 0.8 * HEARTBEAT_SECONDS
@@ -37,7 +37,6 @@ LONGEST_RETRY_SECONDS = 30.0
 MOST_FAILURES = 5
 """Frames in a row that may fail after others went well; then a lost GPU is more likely than a bad frame."""
 
-_CAPTURE = "Capture the background"
 _LARGEST_COUNT = 2**64 - 1
 
 _log = logging.getLogger(__name__)
@@ -209,7 +208,7 @@ class Worker:
             return True  # a newer one is coming into that very slot
         self._count_frame(picture)
         if picture.info.generation != self._generation:
-            # The first frame after a change may take long: the engine encodes the samples at its size.
+            # The first frame after a change may take long: the engine aligns and encodes the samples.
             self._enter("loading")
             stream.reset()
         result = stream.process(frame)
@@ -296,18 +295,16 @@ class Worker:
         self._channel.heartbeat_ns = time.monotonic_ns()
 
 
-def _explain(error: Exception) -> Problem:
-    if isinstance(error, SampleError):
-        return Problem(str(error), _CAPTURE)
-    if isinstance(error, ProviderError):
-        return Problem(str(error), "Choose another provider")
-    if isinstance(error, ModelError):
-        return Problem(str(error), "Choose another model")
-    return Problem(f"{type(error).__name__}: {error}", "Look into the log, choose another model")
+def _explain(error: Exception) -> str:
+    """What is wrong and what to do about it."""
+    if isinstance(error, EngineError):
+        return str(error)
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{what}. Look into the log, or choose another method."
 
 
-def _no_samples(samples: SampleReport) -> Problem:
+def _no_samples(samples: SampleReport) -> str:
     if not samples.refused:
-        return Problem("No background has been captured yet.", _CAPTURE)
+        return "No background has been captured yet. Capture the background."
     _, reason = samples.refused[-1]
-    return Problem(f"No background sample can be used. {reason}", _CAPTURE)
+    return f"No background sample can be used. {reason}"

@@ -23,13 +23,8 @@ RATE_SECONDS = 2.0
 LONGEST_MESSAGE = 400
 """Characters of a message that are passed on; the log has all of it."""
 
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong and what the user can do about it."""
-
-    message: str
-    action: str
+ADVICE = 120
+"""How many of them are the message's end, which says what to do."""
 
 
 class Timings:
@@ -83,9 +78,9 @@ class Status:
         models: names that the filter may ask for.
         provider: what computes the model.
         fallbacks: faster providers, each with the reason why it is not in use.
-        problem: why there are no mattes, if there are none.
+        problem: why there are no mattes and what the user can do about it, if there are none.
         samples: the background samples, in use or not.
-        drift: set while the samples no longer fit the scene.
+        drift: set while the samples, as they were captured, no longer fit the scene.
         timings: the statistics.
         log: path of the log file, empty without one.
         pid: the worker's process.
@@ -100,7 +95,7 @@ class Status:
     models: list[str] = field(default_factory=list)
     provider: str = ""
     fallbacks: tuple[tuple[str, str], ...] = ()
-    problem: Problem | None = None
+    problem: str | None = None
     samples: SampleReport = field(default_factory=SampleReport)
     drift: Drift | None = None
     timings: Timings = field(default_factory=Timings)
@@ -139,7 +134,7 @@ class Status:
             "models": self.models,
             "provider": _short(self.provider),
             "fallbacks": [[_short(name), _short(reason)] for name, reason in self.fallbacks],
-            "error": problem and {"message": _short(problem.message), "action": _short(problem.action)},
+            "error": problem and {"message": _short(problem)},
             "samples": [
                 {
                     "file": str(sample.file),
@@ -163,4 +158,6 @@ class Status:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 1] + "…"
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    return text[: LONGEST_MESSAGE - ADVICE - 1] + "…" + text[-ADVICE:]

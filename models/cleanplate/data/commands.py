@@ -40,7 +40,7 @@ def pack_command(
 def held_out_command(
     cache: Annotated[Path, typer.Argument(help="The packed pictures.", show_default=False)],
     folder: Annotated[
-        Path, typer.Argument(help="Where the evaluation sets go (about 500 MB).", show_default=False)
+        Path, typer.Argument(help="Where the evaluation sets go (about 450 MB).", show_default=False)
     ],
     data: Data = DATA,
 ) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 import onnx
 import torch
 
+from cleanplate.engine.providers import load_onnxruntime
 from cleanplate.export.graphs import Graphs
 from cleanplate.nets.cleanplate import CleanPlateNet
 
@@ -150,7 +151,7 @@ def write_graphs(graphs: Graphs, frame: Path, samples: Path) -> None:
 
 def halve(path: Path) -> None:
     """Convert a graph's weights and sums to 16 bits, in place; what it takes and gives stays float32."""
-    _load_onnxruntime()
+    load_onnxruntime()
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
 
     with warnings.catch_warnings():
@@ -164,7 +165,7 @@ def check_graphs(graphs: Graphs, frame: Path, samples: Path, tolerance: float = 
     Raises:
         MismatchError: It is above the tolerance.
     """
-    onnxruntime = _load_onnxruntime()
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     worst = 0.0
@@ -188,14 +189,6 @@ def check_graphs(graphs: Graphs, frame: Path, samples: Path, tolerance: float = 
                         f"{difference:.2g} from torch (allowed {tolerance:g}): do not ship it"
                     )
     return worst
-
-
-def _load_onnxruntime() -> Any:
-    # Before it is loaded: by default it reports to Microsoft.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime  # noqa: PLC0415
-
-    return onnxruntime
 
 
 def _card(graphs: Graphs, text: CardText, frame: Path, samples: Path) -> dict[str, Any]:

@@ -160,15 +160,16 @@ class SpatialTemporalRefinement(nn.Module):
 
     Three convolutions of stride 2, three deconvolutions, and sums of the features of equal size. The input is
     the score maps (as person probabilities) and the colour pictures of all frames of the window.
-
-    Attributes:
-        window: Frames of the input: 2n + 1, or n + 1 for the causal variant, which sees the past only.
     """
 
     def __init__(self, window: int, channels: tuple[int, int, int] = (16, 32, 64)) -> None:
-        """Build; the paper does not name the channels."""
+        """Build; the paper does not name the channels.
+
+        Args:
+            window: Frames of the input: 2n + 1, or n + 1 for the causal variant, which sees the past only.
+            channels: Of the three convolutions.
+        """
         super().__init__()
-        self.window = window
         one, two, three = channels
         self.down1 = _strided(window * (1 + 3), one)
         self.down2 = _strided(one, two)

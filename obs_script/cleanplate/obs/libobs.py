@@ -47,8 +47,6 @@ OBS_TEXT_INFO_NORMAL = 0
 OBS_TEXT_INFO_WARNING = 1
 OBS_TEXT_INFO_ERROR = 2
 
-# obs-hotkey.h
-
 # graphics/graphics.h
 GS_RGBA = 3
 GS_BGRA = 5

@@ -2,8 +2,9 @@
 
 A sample is a PNG (captured here) or a copy of a picture that the user chose. ``samples.json`` lists them in
 order, oldest first, with their time and size. Every file is written beside its place and moved there, so a
-crash leaves the old state or the new one. A damaged file is renamed to ``NAME.damaged`` and reported, never
-deleted; one that cannot be read just now, as while another program holds it, is reported and left alone.
+crash leaves the old state or the new one. A damaged file is renamed to ``NAME.damaged``, reported, and kept
+until the user deletes all; one that cannot be read just now, as while another program holds it, is reported
+and left alone.
 """
 
 import contextlib
@@ -92,7 +93,7 @@ class SampleStore:
         self._add([content], path.suffix.lower(), width, height)
 
     def keep_newest(self, count: int) -> None:
-        """Forget and delete all but the newest `count` samples.
+        """Forget and delete all but the newest `count` samples; with 0 also what was set aside.
 
         Raises:
             SampleError: The list could not be written, and nothing is deleted; or a file cannot be deleted.
@@ -101,7 +102,8 @@ class SampleStore:
         gone = self._listed[: len(self._listed) - len(kept)]
         if gone:
             self._write_list(kept)
-            _delete([self.folder / sample.file for sample in gone])
+        set_aside = self.folder.glob("*.damaged") if count == 0 else ()
+        _delete([*(self.folder / sample.file for sample in gone), *set_aside])
 
     def remove(self) -> None:
         """Delete the folder with everything in it."""

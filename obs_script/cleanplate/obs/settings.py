@@ -76,7 +76,7 @@ class Settings:
     countdown: int = 5  # seconds
     sample_count: int = 8
     capture_mode: str = REPLACE
-    sample_path: str = ""  # the picture that "Add as sample" takes
+    sample_path: str = ""  # the picture that "Add the picture as a sample" takes
     sample_set: str = ""  # names the folder with this filter's background samples
 
     @classmethod

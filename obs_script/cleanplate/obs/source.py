@@ -381,11 +381,7 @@ class FilterSource:
             if text
         ]
         if isinstance(error, dict):
-            lines.append(
-                StatusLine(
-                    f"{error.get('message', '')} {error.get('action', '')}", libobs.OBS_TEXT_INFO_ERROR
-                )
-            )
+            lines.append(StatusLine(str(error.get("message", "")), libobs.OBS_TEXT_INFO_ERROR))
         drift = worker.status.get("drift")
         if isinstance(drift, dict):
             lines.append(StatusLine(str(drift.get("message", "")), libobs.OBS_TEXT_INFO_WARNING))

@@ -7,6 +7,8 @@
 each with `cleanplate` below it. The install record is `install.json` in the config folder:
 
     {"version": "0.1.0", "python": "/path/to/python", "models": ["/path/to/weights"]}
+
+and, on Windows and macOS, "obs_python", what the installer named in OBS' settings.
 """
 
 import json
