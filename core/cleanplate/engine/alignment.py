@@ -50,6 +50,9 @@ MAX_ZOOM = 1.33
 MIN_GAIN = 0.02
 """By how much the contours must correlate better."""
 
+ALIKE = 0.05
+"""Correlation by which the contours of two samples of one capture may fit differently."""
+
 NEARLY_ALL = 0.99
 
 REFINEMENT = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 1e-4)
@@ -97,17 +100,20 @@ class SampleAlignment:
         return has_moved
 
     def _found_in(self, seen: "_View") -> list[Matrix]:
-        """The maps to a frame of all samples but those whom the map of a newer one serves.
+        """The maps to a frame of all samples but those that the map of a newer one fits as well as that one.
 
-        Samples of one capture share one: so a sample in which too little is found follows the others.
+        Samples of one capture share a map: so one in which too little is found follows the others.
         """
+        fits: list[float] = []
         matrices: list[Matrix] = []
-        for view, present in zip(reversed(self._views), reversed(self._matrices), strict=True):
-            if any(_is_better(each, present, view, seen) for each in matrices):
+        for view in reversed(self._views):
+            tried = _correlations(matrices, view, seen)
+            if any(fit > usual - ALIKE for fit, usual in zip(tried, fits, strict=True)):
                 continue
-            found = _find(view, seen)
-            if found is not None:
-                matrices.append(found)
+            matrix = _find(view, seen)
+            if matrix is not None:
+                fits += _correlations((matrix,), view, seen)
+                matrices.append(matrix)
         return matrices
 
 
