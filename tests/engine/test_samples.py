@@ -5,9 +5,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scenes import add_person, draw_room, person_mask, photograph
 
 from cleanplate.engine.errors import SampleError
-from cleanplate.engine.samples import NOISE_FLOOR, BackgroundSamples, estimate_plate, load_sample, plate_of
+from cleanplate.engine.samples import (
+    NOISE_FLOOR,
+    BackgroundSamples,
+    distinct,
+    estimate_plate,
+    load_sample,
+    plate_of,
+)
 
 
 def room(value: int = 120) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -54,6 +62,26 @@ def test_samples_are_brought_to_the_newest_ones_exposure() -> None:
 def test_samples_are_scaled_to_the_frame() -> None:
     (sample,) = BackgroundSamples([room()]).resized(32, 24)
     np.testing.assert_array_equal(sample, cv2.resize(room(), (32, 24), interpolation=cv2.INTER_AREA))
+
+
+def test_samples_that_show_the_same_are_joined() -> None:
+    noise = 6.0
+    capture = [photograph(draw_room(), seed, noise) for seed in range(8)]
+    (joined,) = distinct(capture)
+    assert (joined - draw_room()).std() < 0.5 * noise
+
+
+def test_samples_that_show_something_else_are_kept() -> None:
+    room = draw_room()
+    late = add_person(room, person_mask(20, 0.2))  # somebody at the edge, who left too late
+    views = [room * np.float32(0.8), np.roll(room, 4, axis=1), late, room]
+    pictures = [photograph(view, seed) for seed, view in enumerate(views)]
+    kept = distinct([pictures[3], *pictures])
+    assert len(kept) == 4
+    for found, picture in zip(kept[:3], pictures, strict=False):
+        np.testing.assert_array_equal(found, picture)
+    assert np.abs(kept[3] - room).mean() < 2
+    assert distinct([]) == []
 
 
 def test_caller_may_change_its_pictures() -> None:

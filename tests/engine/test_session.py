@@ -50,17 +50,27 @@ def test_another_frame_size_starts_anew(make_model: MakeModel) -> None:
 def test_features_of_all_samples_reach_the_frame_graph(make_model: MakeModel, count: int) -> None:
     engine = create_engine("tiny", models=[make_model().parent], provider="cpu")
     stream = engine.stream()
-    engine.set_samples([picture(102, 128, 64)] * count)
-    np.testing.assert_allclose(stream.process(picture(0)).alpha, count * (0.1 * 0.4 + 0.01), atol=1e-6)
+    values = (102, 204, 51)[:count]
+    engine.set_samples([picture(value, 128, 64) for value in values])
+    expected = sum(0.1 * value / 255 + 0.01 for value in values)
+    np.testing.assert_allclose(stream.process(picture(0)).alpha, expected, atol=1e-6)
     engine.set_samples([])
     np.testing.assert_allclose(stream.process(picture(0)).alpha, 0, atol=1e-6)
 
 
+def test_samples_that_show_the_same_take_the_time_of_one(make_model: MakeModel) -> None:
+    engine = create_engine("tiny", models=[make_model().parent], provider="cpu")
+    engine.set_samples([picture(51), picture(102), picture(50), picture(52)])
+    alpha = engine.stream().process(picture(0)).alpha
+    np.testing.assert_allclose(alpha, (0.1 * 0.4 + 0.01) + (0.1 * 0.2 + 0.01), atol=1e-6)
+
+
 def test_only_the_newest_samples_are_used_beyond_the_models_limit(make_model: MakeModel) -> None:
     engine = create_engine("tiny", models=[make_model().parent], provider="cpu")
-    engine.set_samples([picture(255)] * 5 + [picture(51)] * 4)
+    newest = (51, 72, 93, 114)
+    engine.set_samples([picture(value) for value in (255, 240, 225, 210, 195, *newest)])
     alpha = engine.stream().process(picture(0)).alpha
-    np.testing.assert_allclose(alpha, 4 * (0.1 * 0.2 + 0.01), atol=1e-6)
+    np.testing.assert_allclose(alpha, sum(0.1 * value / 255 + 0.01 for value in newest), atol=1e-6)
 
 
 def test_frames_of_another_size_are_scaled_there_and_back(make_model: MakeModel) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.engine.errors import SampleError
-from cleanplate.engine.imaging import resize_picture
+from cleanplate.engine.imaging import Picture, largest_channel, resize_picture
 
 MAX_SAMPLES = 16
 """More samples than this bring nothing and slow down every capture."""
@@ -23,6 +23,16 @@ NOISE_FLOOR = 2.0
 
 ASPECT_TOLERANCE = 0.2
 """Largest relative difference in aspect between sample and frame; rounding to a network's size makes some."""
+
+
+SHRINK = 4
+"""Samples are made this much smaller before they are compared: noise goes, things stay."""
+
+SAME_LEVEL = 10
+"""Difference (of 255) up to which a pixel shows the same."""
+
+SAME_SHARE = 0.002
+"""Share of pixels that may show something else: less than a hand."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +105,32 @@ def plate_of(samples: Sequence[NDArray[np.uint8]]) -> Plate:
     # 1.25 makes a standard deviation of a mean absolute one where noise is normal.
     noise = np.maximum(1.25 * np.abs(stack - middle).mean(axis=0), NOISE_FLOOR)
     return Plate(middle, noise.astype(np.float32))
+
+
+def distinct(samples: Sequence[Picture]) -> list[Picture]:
+    """Join the samples that show the same: each group of them becomes its mean, the newest group last.
+
+    A network compares a frame with every sample that it is given, and takes its time for each.
+
+    Args:
+        samples: uint8 [H, W, 3] BGR each, of one size, the newest last.
+    """
+    groups: list[tuple[Picture, list[Picture]]] = []  # newest first, each with its newest made small
+    for sample in reversed(samples):
+        height, width = sample.shape[:2]
+        small = resize_picture(sample, max(1, width // SHRINK), max(1, height // SHRINK))
+        members = next((members for newest, members in groups if _shows_the_same(newest, small)), None)
+        if members is None:
+            groups.append((small, [sample]))
+        else:
+            members.append(sample)
+    means = [np.mean(members, axis=0, dtype=np.float32) for _, members in reversed(groups)]
+    return [np.round(mean).astype(np.uint8) for mean in means]
+
+
+def _shows_the_same(a: Picture, b: Picture) -> bool:
+    difference = largest_channel(cv2.absdiff(a, b).astype(np.uint8, copy=False))
+    return float((difference > SAME_LEVEL).mean()) < SAME_SHARE
 
 
 def load_sample(path: Path) -> NDArray[np.uint8]:

@@ -12,6 +12,7 @@ from cleanplate.engine.errors import CardError
 from cleanplate.engine.imaging import Picture, resize_picture, resize_plane
 from cleanplate.engine.providers import Graph, OnnxRuntime, Provider, Runtime, TensorInfo, load_on_best
 from cleanplate.engine.refine import upsample_matte
+from cleanplate.engine.samples import distinct
 
 Tensor = NDArray[np.float32]
 
@@ -126,7 +127,7 @@ class _OnnxStream(Stream):
 
     def _prepare(self, samples: Sequence[Picture], width: int, height: int) -> None:
         self._input_size = self._engine.input_size(width, height)
-        pictures = [_tensor(resize_picture(sample, *self._input_size)) for sample in samples]
+        pictures = [_tensor(resize_picture(sample, *self._input_size)) for sample in distinct(samples)]
         self._features = self._network.encode(pictures, *self._input_size)
 
     def reset(self) -> None:
