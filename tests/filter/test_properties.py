@@ -110,7 +110,7 @@ def test_status_shows_what_the_worker_says(make_filter: MakeFilter) -> None:
         "model": "difference",
         "provider": "cpu",
         "fallbacks": [["CUDA", "not in this ONNX Runtime"], "garbage"],
-        "error": {"message": "It failed.", "action": "Do this."},
+        "error": {"message": "It failed. Do this."},
         "drift": {"kind": "light", "message": "The light has changed. Capture again."},
         "sample_errors": [{"file": "a.png", "message": "damaged"}],
         "ms_median": "garbage",

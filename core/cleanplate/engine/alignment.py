@@ -3,7 +3,7 @@
 Corners of a sample are found again in a frame (ORB, Rublee et al. 2011); the similarity on which most of them
 agree (RANSAC) is refined to an affine map by the contours of the two pictures (ECC, Evangelidis and Psarakis
 2008). People and whatever else is new in the frame agree on nothing and are passed over. Where too little is
-found again, or the contours do not confirm it, the sample stays where it was.
+found again, or the contours do not confirm it, the sample goes with the others of its capture or stays.
 """
 
 from collections.abc import Sequence
