@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cleanplate.engine.imaging import Picture, Plane, as_plane, resize_plane
+from cleanplate.engine.imaging import Picture, Plane, as_plane, contours, resize_plane
 
 WIDTH = 512
 """Larger pictures are aligned at this width, pixels."""
@@ -132,10 +132,8 @@ class _View:
             grey = resize_plane(grey, WIDTH, round(picture.shape[0] * self.scale))
         self.height, self.width = grey.shape
         self._grey = grey.astype(np.uint8)
-        soft = cv2.GaussianBlur(grey, (0, 0), 1)
-        strength = np.hypot(cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1))
         # The root, so that a few strong contours do not decide alone.
-        self.contours = resize_plane(as_plane(np.sqrt(strength)), self.width // 2, self.height // 2)
+        self.contours = resize_plane(np.sqrt(contours(grey, 1)), self.width // 2, self.height // 2)
 
     @cached_property
     def corners(self) -> tuple[Plane, NDArray[np.uint8]]:

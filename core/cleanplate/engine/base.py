@@ -23,10 +23,8 @@ DEFAULT_AREA = 512 * 288
 DEFAULT_MULTIPLE = 32
 """Both sides of the input are a multiple of this, so that every model can take the same frames."""
 
-
 REGISTERED = 2.0
 """Up to this shift, pixels of a picture 512 wide, the captured picture itself still fits the camera's."""
-
 
 LONGEST_PATIENCE = 32
 """Checks for drift between two attempts to follow a camera that cannot be followed."""

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.engine.exposure import LIFT, Light
-from cleanplate.engine.imaging import Picture, Plane, as_plane, channel_mean, resize_picture, resize_plane
+from cleanplate.engine.imaging import Picture, Plane, channel_mean, contours, resize_picture, resize_plane
 
 Kind = Literal["light", "camera"]
 
@@ -223,9 +223,8 @@ def _distinct_patches(plate: Plane) -> list[_Patch]:
 
 
 def _contours(picture: Plane) -> Plane:
-    """Strength of the gradient of a picture, float32 [h, w, 3]; float32 [h, w]."""
-    grey = cv2.GaussianBlur(channel_mean(picture), (0, 0), 0.7)
-    return as_plane(np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)))
+    """Those of a picture, float32 [h, w, 3], at a quarter of the frame's size."""
+    return contours(channel_mean(picture), 0.7)
 
 
 def _is_unique(patch: Plane, surroundings: Plane) -> bool:

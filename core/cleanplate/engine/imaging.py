@@ -57,3 +57,9 @@ def gradient(grey: Plane) -> tuple[Plane, Plane]:
     right = cv2.Sobel(grey, cv2.CV_32F, 1, 0, scale=1 / 8).astype(np.float32, copy=False)
     down = cv2.Sobel(grey, cv2.CV_32F, 0, 1, scale=1 / 8).astype(np.float32, copy=False)
     return right, down
+
+
+def contours(grey: Plane, blur: float) -> Plane:
+    """Strength of the gradient by Sobel's kernel, float32 [H, W], after a blur of so many pixels."""
+    soft = cv2.GaussianBlur(grey, (0, 0), blur)
+    return as_plane(np.hypot(cv2.Sobel(soft, cv2.CV_32F, 1, 0), cv2.Sobel(soft, cv2.CV_32F, 0, 1)))
