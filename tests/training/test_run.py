@@ -13,7 +13,7 @@ from cleanplate.training import run
 from cleanplate.training.cleanplate_module import CleanPlateModule
 from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.module import learning_rate_factor
-from cleanplate.training.run import make_module, settle_norms, train
+from cleanplate.training.run import load_module, make_module, settle_norms, train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's hints about loaders and loggers
 
@@ -65,6 +65,24 @@ def test_the_last_steps_are_saved(tiny_cache: Path, tmp_path: Path, monkeypatch:
     config = small_config(start_from=start, steps=3, validate_every=9)
     last = train(config, tmp_path / "run", tiny_cache, Path("none"), resume=True, loaders=0)
     assert torch.load(last, weights_only=False)["global_step"] == 3
+
+
+@pytest.mark.slow
+def test_a_running_mean_of_the_weights_stays(
+    tiny_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "CHECKPOINT_STEPS", 1)
+    start = start_checkpoint(tmp_path, small_config())
+    config = small_config(start_from=str(start), validate_every=9, mean_decay=0.5)
+    last = train(config, tmp_path / "run", tiny_cache, Path("none"), resume=True, loaders=0)
+    saved = torch.load(last, weights_only=False)
+    name = "net.decoder.coarse.weight"
+    begun = torch.load(start, weights_only=False)["state_dict"][name]
+    mean, second = saved["state_dict"][name], saved["current_model_state"][name]
+    first = 2 * mean - second  # if it is the mean of the weights after steps one and two
+    # The first step of Adam is as long as the learning rate, for every weight with a gradient.
+    assert (first - begun).abs().max() == pytest.approx(1e-3, rel=0.01)
+    assert load_module(config, last).state_dict()[name].equal(mean)
 
 
 def test_missing_start_is_named(tiny_cache: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanplate.data.arms import with_arms
 from cleanplate.data.degrade import Camera, drifted, random_camera, take_picture, through_h264
 from cleanplate.data.geometry import Float, after, displace, similarity, smooth_field, smooth_path
 from cleanplate.data.pack import PLATE, clip_of
@@ -65,6 +66,7 @@ class SceneOptions:
         h264: The camera encodes H.264 instead of JPEG.
         recorded: The scene is a real recording of a webcam instead of a composite.
         camouflage: The person's colours are those of the room behind them, as beige before a beige wall.
+        arms: A still person has arms drawn on, stretched out, raised or bent, that move.
         drift: How much exposure and white balance change between sample and frame, 1 as usual.
     """
 
@@ -82,6 +84,7 @@ class SceneOptions:
     h264: float = 0.0
     recorded: float = 0.0
     camouflage: float = 0.0
+    arms: float = 0.0
     drift: float = 1.0
 
 
@@ -357,6 +360,9 @@ class SceneMaker:
         pictures, still = self._pictures(rng, frames)
         is_whole = still is not None and still.startswith(FULL_LENGTH_SOURCE)
         stands = is_whole and self.options.standing > 0 and rng.random() < self.options.standing
+        arms = None
+        if still is not None and self.options.arms and rng.random() < self.options.arms:
+            arms = with_arms(rng, pictures[0], frames)
         # The largest picture of the clip gives the scale; each is cropped to the person, so align bottoms.
         high = max(picture.shape[0] for picture in pictures)
         broad = pictures[0].shape[1]
@@ -409,6 +415,9 @@ class SceneMaker:
                 (float(path_x[t]), float(path_y[t])),
             )
             matrix = after(move, after(place, flip) if mirror else place)
+            if arms is not None:
+                picture, (side, above) = arms[0][t], arms[1]  # noqa: PLW2901
+                matrix = after(matrix, similarity(0, 1, (0, 0), (-side, -above)))
             layer = _warp_person(picture, matrix, size, goes_on=not stands)
             if fields is not None:
                 swing = float(np.sin(WARP_SWING * t)) / WARP_SWING

@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning as pl
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -172,6 +172,7 @@ def fit(
             ),
             LearningRateMonitor("step"),
             ProgressPicture(folder, [pictures[0] for pictures in validation]),
+            *([EMAWeightAveraging(decay=config.mean_decay)] if config.mean_decay else []),
         ],
     )
     loader = DataLoader(
