@@ -74,6 +74,16 @@ def test_camouflaged_people_wear_the_colours_of_the_room(tiny_cache: Path) -> No
     assert apart(camouflage=1) < 0.5 * apart(camouflage=0)
 
 
+def test_people_come_and_go(tiny_cache: Path) -> None:
+    make = maker(tiny_cache, empty=0, comes_or_goes=1)
+    seen = [
+        tuple(bool(pha.any()) for pha in make.composite(np.random.default_rng(seed), SIZE, 3, 0).pha)
+        for seed in range(12)
+    ]
+    assert set(seen) <= {(True, True, False), (True, False, False), (False, False, True), (False, True, True)}
+    assert {first for first, *_ in seen} == {True, False}
+
+
 def test_two_people_have_no_dark_rims(tiny_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where one person's edge is soft, the colours stay theirs, whether or not the other is behind them."""
     make = maker(tiny_cache, empty=0, second_person=1)

@@ -66,6 +66,7 @@ class SceneOptions:
         h264: The camera encodes H.264 instead of JPEG.
         recorded: The scene is a real recording of a webcam instead of a composite.
         camouflage: The person's colours are those of the room behind them, as beige before a beige wall.
+        comes_or_goes: The people appear in, or are gone from, one of the frames on.
         arms: A still person has arms drawn on, stretched out, raised or bent, that move.
         drift: How much exposure and white balance change between sample and frame, 1 as usual.
     """
@@ -84,6 +85,7 @@ class SceneOptions:
     h264: float = 0.0
     recorded: float = 0.0
     camouflage: float = 0.0
+    comes_or_goes: float = 0.0
     arms: float = 0.0
     drift: float = 1.0
 
@@ -150,6 +152,9 @@ class SceneMaker:
         people = self._people(rng, size, frames)
         if options.camouflage and rng.random() < options.camouflage:
             _camouflage(people, room)
+        if options.comes_or_goes and frames > 1 and rng.random() < options.comes_or_goes:
+            moment = int(rng.integers(1, frames))
+            people[slice(moment) if rng.random() < 0.5 else slice(moment, None)] = 0
         with_shadow = rng.random() < options.shadow
         shadow = _Shadow.random(rng, size)
         moment_camera = drifted(camera, rng, options.drift)

@@ -43,8 +43,8 @@ class Config:
             norms use their running statistics.
         frozen_norms: All batch norms use fixed statistics, as the exported network does: means over many
             batches, taken before the first step.
-        mean_decay: If above 0, the run leaves an exponential running mean of the weights, which keeps this share
-            of itself at each step; validation measures it.
+        mean_decay: If above 0, the run leaves an exponential running mean of the weights, which keeps this
+            share of itself at each step; validation measures it.
         start_from: A checkpoint whose weights start this run, or "" for none.
         new_parts: What that checkpoint need not have yet, as `net.decoder.detail.differences.weight`.
         imagenet: Whether our network's encoder starts from ImageNet, if no checkpoint is named.
