@@ -10,7 +10,7 @@ from clips import HEIGHT, TIME_BASE, WIDTH, room, scene, sound_samples, video_ti
 from numpy.typing import NDArray
 
 from cleanplate.offline.errors import InputError, OutputError
-from cleanplate.offline.frames import Frame
+from cleanplate.offline.frames import Frame, Report
 from cleanplate.offline.video import VideoSink, VideoSource
 
 UNEVEN_TIMES = [0, 512, 1024, 4096, 4200, 9000, 9512]
@@ -21,11 +21,11 @@ def read(path: Path) -> tuple[list[Frame], list[str]]:
     return list(VideoSource(path).frames(problems.append)), problems
 
 
-def copy(source_path: Path, target: Path) -> None:
+def copy(source_path: Path, target: Path, report: Report = pytest.fail) -> None:
     source = VideoSource(source_path)
-    with source.audio_streams() as audio:
+    with source.audio_streams(report) as audio:
         sink = VideoSink(target, rate=source.rate, time_base=source.time_base, audio=audio.streams)
-        for frame in source.frames(pytest.fail):
+        for frame in source.frames(report):
             sink.write(frame, frame.picture)
         sink.close()
 
@@ -101,6 +101,18 @@ def test_copied_sound_is_bit_for_bit_the_same(tmp_path: Path) -> None:
             return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
 
     assert packets(tmp_path / "b.mp4") == packets(clip)
+
+
+def test_sound_of_an_unknown_codec_is_left_out(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mkv", [scene(n) for n in range(30)], sound="pcm_s16le,aac")
+    clip.write_bytes(clip.read_bytes().replace(b"A_PCM/INT/LIT", b"A_XYZ/INT/LIT"))
+    for ending in (".mp4", ".webm"):
+        problems: list[str] = []
+        copy(clip, tmp_path / f"b{ending}", problems.append)
+        assert problems == ["a.mkv: the sound in stream 1 is of an unknown codec; it is left out."]
+        with av.open(str(tmp_path / f"b{ending}")) as container:
+            assert len(container.streams.audio) == 1
+        assert len(sound_samples(tmp_path / f"b{ending}")[1]) > 40_000
 
 
 @pytest.mark.parametrize(("rotation", "turns"), [(90, 1), (180, 2), (-90, 3)])

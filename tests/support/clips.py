@@ -56,7 +56,7 @@ def write_clip(
         path: by its ending the container.
         pictures: uint8 BGR.
         times: of the pictures in `TIME_BASE` units; 30 frames per second if not given.
-        sound: codec of a 440 Hz tone as long as the video, none if not given.
+        sound: codecs of 440 Hz tones as long as the video, with commas between them; none if not given.
         rotation: degrees that a player turns the video counter-clockwise.
         codec: of the video.
         size: width and height, of the first picture if not given.
@@ -72,13 +72,16 @@ def write_clip(
             video.options = {"crf": "10", "g": "8"}
         if rotation:
             video.set_display_rotation(rotation)
-        audio = cast(AudioStream, container.add_stream(sound, SOUND_RATE, layout="mono")) if sound else None
+        tones = [
+            cast(AudioStream, container.add_stream(name, SOUND_RATE, layout="mono"))
+            for name in (sound.split(",") if sound else ())
+        ]
         for picture, time in zip(pictures, times, strict=True):
             frame = VideoFrame.from_ndarray(picture, "bgr24")
             frame.pts, frame.time_base = time, TIME_BASE
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        if audio is not None:
+        for audio in tones:
             for tone in _tone(float((times[-1] + 512) * TIME_BASE), audio.codec_context.format.name):
                 container.mux(audio.encode(tone))
             container.mux(audio.encode(None))

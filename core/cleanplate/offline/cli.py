@@ -125,7 +125,7 @@ def matte(
     """
     with _errors_explained():
         source = open_source(inputs, sequence=sequence, rate=Fraction(fps).limit_denominator(1001))
-        with open_sink(target, source) as sink:
+        with open_sink(target, source, console.print) as sink:
             if background is None:
                 background = TRANSPARENT if sink.alpha or alpha_only else GREEN
                 if background == GREEN:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from cleanplate.offline.errors import InputError, OutputError
-from cleanplate.offline.frames import Sink, Source
+from cleanplate.offline.frames import Report, Sink, Source
 from cleanplate.offline.pictures import PictureSink, PictureSource, is_picture
 from cleanplate.offline.video import VIDEO_ENDINGS, VideoSink, VideoSource
 
@@ -35,12 +35,13 @@ def open_source(paths: list[Path], *, sequence: bool = False, rate: Fraction = F
 
 
 @contextmanager
-def open_sink(path: Path, source: Source) -> Generator[Sink]:
+def open_sink(path: Path, source: Source, report: Report) -> Generator[Sink]:
     """Open the output.
 
     Args:
         path: a video, a picture, or a folder (no ending): one PNG for each frame, and a film's times.
         source: what will be written, for its rate and sound.
+        report: is told of sound that is left out.
 
     Raises:
         OutputError: the ending is unknown, does not fit the source, or an input would be replaced.
@@ -48,7 +49,7 @@ def open_sink(path: Path, source: Source) -> Generator[Sink]:
     if path.suffix.lower() in VIDEO_ENDINGS:
         _keep_inputs(source, [path])
         if isinstance(source, VideoSource):
-            with source.audio_streams() as audio:
+            with source.audio_streams(report) as audio:
                 yield VideoSink(path, rate=source.rate, time_base=source.time_base, audio=audio.streams)
             return
         if not source.fixed_camera:

@@ -130,9 +130,20 @@ class VideoSource:
             f"No frame of {self._path} can be decoded. The file is damaged or of an unknown codec."
         )
 
-    def audio_streams(self) -> AudioTemplates:
-        """The sound that `frames` hands out as packets; keep it open while the packets are in use."""
-        return AudioTemplates(self._open())
+    def audio_streams(self, report: Report) -> AudioTemplates:
+        """The sound that `frames` hands out as packets; keep it open while the packets are in use.
+
+        Sound that FFmpeg cannot decode, as the spatial one of telephones, is reported and left out.
+        """
+        container = self._open()
+        known = _sound(container)
+        for stream in container.streams.audio:
+            if stream not in known:
+                report(
+                    f"{self._path.name}: the sound in stream {stream.index} is of an unknown codec; "
+                    "it is left out."
+                )
+        return AudioTemplates(container, known)
 
     def frames(self, report: Report) -> Generator[Frame]:
         """All frames, with the sound's packets between them.
@@ -147,7 +158,7 @@ class VideoSource:
             waiting: Frame | None = None
             audio: list[Packet[Any]] = []
             clock = _Clock(start, 1 / self.rate)
-            for packet in _packets(container, [video, *container.streams.audio], self._path, report):
+            for packet in _packets(container, [video, *_sound(container)], self._path, report):
                 if isinstance(packet.stream, AudioStream):
                     if packet.size:
                         audio.append(_shifted(packet, start))
@@ -192,11 +203,11 @@ SEQUENTIAL_FRAMES = 900
 
 
 class AudioTemplates:
-    """The audio streams of a file that stays open as long as this."""
+    """Audio streams of a file that stays open as long as this."""
 
-    def __init__(self, container: InputContainer) -> None:
+    def __init__(self, container: InputContainer, streams: Sequence[AudioStream]) -> None:
         self._container = container
-        self.streams: Sequence[AudioStream] = container.streams.audio
+        self.streams = streams
 
     def __enter__(self) -> AudioTemplates:
         return self
@@ -426,6 +437,11 @@ def _video_stream(container: InputContainer) -> VideoStream | None:
         if not stream.disposition & Disposition.attached_pic:
             return stream
     return None
+
+
+def _sound(container: InputContainer) -> list[AudioStream]:
+    """The audio streams that can be decoded; PyAV gives the others no codec context."""
+    return [stream for stream in container.streams.audio if stream.codec_context is not None]
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction:
