@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Installs Clean Plate for OBS, for the user who runs it; administrator's rights are neither needed nor used.
 
-    python3 installer/install.py               install, or bring an installation up to date
+    python3 installer/install.py               install, or bring an installation up to date and mend it
     python3 installer/install.py --dry-run     say what would be done
     python3 installer/install.py --uninstall   remove everything but the captured backgrounds
     python3 installer/install.py --demo        see it at work, in an OBS of its own
@@ -652,6 +652,10 @@ def _discard(folder: Path) -> None:
         shutil.rmtree(trash)
 
 
+def _is_copy(path: Path, original: Path) -> bool:
+    return path.is_file() and original.is_file() and path.read_bytes() == original.read_bytes()
+
+
 def _remove_file(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
@@ -995,17 +999,33 @@ class Installation:
 
     def _place_script(self, changes: Changes) -> None:
         self._detail(f"{self.folders.script / SCRIPT}")
-        if self.options.dry_run or (self._keeps_environment and (self.folders.script / SCRIPT).is_file()):
+        if self._keeps_environment:
+            wrong = self._wrongly_placed()
+            if not wrong:
+                return
+            self._detail(f"missing or altered, so all is placed anew: {', '.join(wrong)}")
+        if self.options.dry_run:
             return
-        shared = self.folders.environment / "share" / NAME
-        for origin, folder in (
-            (shared / "obs_script", self.folders.script),
-            (shared / "weights", self.folders.models),
-        ):
+        for origin, folder in self._places():
             changes.new_folder(folder)
             if origin.is_dir():
                 shutil.copytree(origin, folder, dirs_exist_ok=True)
         self._keep_added_networks()
+
+    def _places(self) -> list[tuple[Path, Path]]:
+        """Where pip put what OBS and the worker read, and where it belongs."""
+        shared = self.folders.environment / "share" / NAME
+        return [(shared / "obs_script", self.folders.script), (shared / "weights", self.folders.models)]
+
+    def _wrongly_placed(self) -> list[str]:
+        """What is not where it belongs as pip put it, by its path there."""
+        return [
+            str(path.relative_to(origin))
+            for origin, folder in self._places()
+            for path in sorted(origin.rglob("*"))
+            if path.is_file() and path.suffix != ".pyc"  # OBS' Python compiles for itself
+            if not _is_copy(folder / path.relative_to(origin), path)
+        ]
 
     def _keep_added_networks(self) -> None:
         """Copy what the user put among the networks: what neither this version nor the former one brought."""

@@ -114,6 +114,50 @@ def test_a_damaged_environment_is_made_anew(user: User) -> None:
     assert not (user.folders.environment / "old").exists()
 
 
+def test_a_second_time_puts_back_what_is_missing_or_altered(user: User) -> None:
+    module = "obs_script/cleanplate/gpu.py"
+
+    def ship_more(environment: Path) -> None:
+        (environment / "share" / "cleanplate" / module).write_text("a module")
+
+    user.system.pip_hook = ship_more
+    user.install()
+    (user.folders.models / "mine.onnx").write_text("mine")
+    before = user.files()
+    (user.folders.data / module).write_text("")
+    (user.folders.script / OURS).unlink()
+    (user.folders.models / "net.onnx").unlink()
+    damaged = user.files()
+    wrong = f"placed anew: {Path('cleanplate', 'gpu.py')}, {OURS}, net.onnx"
+    assert wrong in user.install(dry_run=True)
+    assert user.files() == damaged
+    said = user.install()
+    assert user.files() == before
+    assert wrong in said
+    assert said.count("up to date") == 2
+    assert "placed anew" not in user.install()
+
+
+def test_what_python_compiles_beside_the_script_is_not_looked_at(user: User) -> None:
+    def compile_too(environment: Path) -> None:
+        (environment / "share" / "cleanplate" / "obs_script" / "gpu.pyc").write_text("by pip")
+
+    user.system.pip_hook = compile_too
+    user.install()
+    (user.folders.script / "gpu.pyc").write_text("by OBS")
+    assert "placed anew" not in user.install()
+
+
+def test_a_failure_leaves_what_was_placed_before(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    user.install()
+    (user.folders.models / "net.onnx").unlink()
+    before = user.files()
+    monkeypatch.setattr(install.Installation, "_write_record", interrupt)
+    with pytest.raises(install.Stopped, match="as it was before"):
+        user.install()
+    assert user.files() == before
+
+
 def write_wheel(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as wheel:
         for name in ("requirements.txt", "requirements-cpu.txt"):
@@ -204,7 +248,7 @@ def run_main(user: User, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> in
     return install.main()
 
 
-def interrupt(_folder: Path) -> None:
+def interrupt(*_arguments: object) -> None:
     raise KeyboardInterrupt
 
 
