@@ -148,6 +148,24 @@ def test_a_failure_leaves_no_folder(tmp_path: Path, clip: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("folder.mp4", "is a folder. Choose another name"),
+        ("empty.png/out.mp4", "Nothing can be written in"),
+        ("empty.png/a/out", "Nothing can be written in"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, clip: Path, empty: Path, target: str, message: str
+) -> None:
+    (tmp_path / "folder.mp4").mkdir()
+    before = set(tmp_path.rglob("*"))
+    status, said = run("matte", clip, "--samples", empty, "--model", "unheard-of", "-o", tmp_path / target)
+    assert (status, message in said) == (1, True), said
+    assert set(tmp_path.rglob("*")) == before
+
+
 def test_a_sequence_becomes_a_video(tmp_path: Path, empty: Path) -> None:
     folder = tmp_path / "frames"
     folder.mkdir()

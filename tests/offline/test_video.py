@@ -230,6 +230,17 @@ def test_a_finished_file_appears_at_once(tmp_path: Path) -> None:
     assert len(video_times(path)) == 1
 
 
+def test_a_finished_file_is_kept_where_it_cannot_get_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    sink = VideoSink(path, rate=Fraction(30), time_base=Fraction(1, 30))
+    sink.write(Frame(room(), "", Fraction(0)), room())
+    path.mkdir()
+    with pytest.raises(OutputError, match=r"It is .*\.a\.partial\.mp4: rename it"):
+        sink.close()
+    sink.abandon()
+    assert len(video_times(tmp_path / ".a.partial.mp4")) == 1
+
+
 @pytest.mark.parametrize("length", [40, 1000])
 def test_pictures_from_all_over_a_video(tmp_path: Path, length: int) -> None:
     pictures = [np.full((32, 32, 3), number * 255 // length, np.uint8) for number in range(length)]

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from cleanplate.offline.errors import InputError, OutputError
+from cleanplate.offline.folders import check_writable
 from cleanplate.offline.frames import Report, Sink, Source
 from cleanplate.offline.pictures import PictureSink, PictureSource, is_picture
 from cleanplate.offline.video import VIDEO_ENDINGS, VideoSink, VideoSource
@@ -44,9 +45,13 @@ def open_sink(path: Path, source: Source, report: Report) -> Generator[Sink]:
         report: is told of sound that is left out.
 
     Raises:
-        OutputError: the ending is unknown, does not fit the source, or an input would be replaced.
+        OutputError: the ending is unknown, does not fit the source, an input would be replaced, or nothing
+            can be written there.
     """
+    check_writable(path if path.is_dir() else path.parent)
     if path.suffix.lower() in VIDEO_ENDINGS:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder. Choose another name for the video.")
         _keep_inputs(source, [path])
         if isinstance(source, VideoSource):
             with source.audio_streams(report) as audio:

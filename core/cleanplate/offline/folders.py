@@ -25,6 +25,19 @@ def make_folders(folder: Path) -> list[Path]:
     return missing
 
 
+def check_writable(folder: Path) -> None:
+    """See that a file can be made in a folder, or in the first one above it that exists.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    try:
+        present = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        tempfile.TemporaryFile(dir=present).close()
+    except OSError as error:
+        raise OutputError(f"Nothing can be written in {folder} ({error}). Choose another output.") from error
+
+
 def make_new_folder(parent: Path, prefix: str) -> Path:
     """Make a folder with a name that nothing has yet: what a user keeps in `parent` is left alone.
 

@@ -325,7 +325,7 @@ class VideoSink:
         """Write what the encoders still hold, and give the file its name.
 
         Raises:
-            OutputError: the disk is full.
+            OutputError: the disk is full; or the name cannot be given, then the file is kept under another.
         """
         if self._container is None or self._video is None:
             return
@@ -334,11 +334,17 @@ class VideoSink:
             for audio in self._audio.values():
                 audio.finish()
             self._container.close()
-            self._partial.replace(self._path)
         except (FFmpegError, OSError) as error:
             self.abandon()
             raise OutputError(f"{self._path} cannot be finished ({error}). Check the disk.") from error
         self._container = None
+        try:
+            self._partial.replace(self._path)
+        except OSError as error:  # on Windows, where a player shows the former file
+            raise OutputError(
+                f"The finished video cannot be named {self._path} ({error.strerror}). "
+                f"It is {self._partial}: rename it."
+            ) from error
 
     def abandon(self) -> None:
         """Remove the unfinished file, and the folders that were made for it."""
