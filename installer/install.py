@@ -1030,15 +1030,21 @@ class Installation:
     def _keep_added_networks(self) -> None:
         """Copy what the user put among the networks: what neither this version nor the former one brought."""
         environment, models = self.folders.environment, self.folders.models
-        brought = {
-            path.name
-            for origin in (environment, _former(environment))
-            for path in (origin / "share" / NAME / "weights").glob("*")
-        }
-        for path in _former(models).glob("*"):
-            if path.is_file() and path.name not in brought:
+        brought = [origin / "share" / NAME / "weights" for origin in (environment, _former(environment))]
+        for path in sorted(_former(models).glob("*")):
+            if not path.is_file() or any(_is_copy(path, weights / path.name) for weights in brought):
+                continue
+            kept = models / path.name
+            while kept.exists():
+                kept = kept.with_name(f"{kept.name}.yours")
+            if kept.name == path.name:
                 self._detail(f"{path.name}, which you added, is kept")
-                shutil.copy2(path, models)
+            else:
+                self._detail(
+                    f"{path.name} is not the one that comes with Clean Plate: it is kept as {kept.name}."
+                )
+                self._detail("To use it, give it a name of its own, in its card too.")
+            shutil.copy2(path, kept)
 
     # 5
 

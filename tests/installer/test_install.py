@@ -97,6 +97,42 @@ def test_networks_that_the_user_added_are_kept(user: User) -> None:
     assert (models / "mine.onnx").read_text() == "mine.onnx"
 
 
+def test_a_network_of_the_user_with_the_name_of_a_shipped_one_is_kept_beside_it(user: User) -> None:
+    user.install()
+    models = user.folders.models
+    (models / "studio.onnx").write_text("the user's")
+    (models / "same.onnx").write_text("as shipped")
+
+    def ship_more(environment: Path) -> None:
+        weights = environment / "share" / "cleanplate" / "weights"
+        (weights / "studio.onnx").write_text("shipped")
+        (weights / "same.onnx").write_text("as shipped")
+
+    user.system.pip_hook = ship_more
+    assert "it is kept as studio.onnx.yours" in user.install(upgrade=True)
+    (models / "studio.onnx").write_text("another of the user's")
+    for options in ({}, {"upgrade": True}):
+        user.install(**options)
+        assert {path.name: path.read_text() for path in models.iterdir()} == {
+            "net.onnx": "a network",
+            "same.onnx": "as shipped",
+            "studio.onnx": "shipped",
+            "studio.onnx.yours": "another of the user's",
+            "studio.onnx.yours.yours": "the user's",
+        }
+
+
+def test_a_shipped_network_makes_way_for_its_newer_version(user: User) -> None:
+    user.install()
+
+    def ship_newer(environment: Path) -> None:
+        (environment / "share" / "cleanplate" / "weights" / "net.onnx").write_text("newer")
+
+    user.system.pip_hook = ship_newer
+    user.install(upgrade=True)
+    assert {path.name: path.read_text() for path in user.folders.models.iterdir()} == {"net.onnx": "newer"}
+
+
 def test_a_damaged_environment_is_made_anew(user: User) -> None:
     user.install()
     (user.folders.environment / "old").write_text("")
