@@ -130,8 +130,47 @@ def test_the_input_is_not_replaced(
         cv2.imwrite(f"shots/{name}", scene(0))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     status, said = run("matte", given, "--samples", empty, "--model", "difference", "-o", target)
-    assert (status, "is the input itself. Choose another name" in said) == (1, True), said
+    assert (status, "is an input itself. Choose another name" in said) == (1, True), said
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
+@pytest.mark.parametrize(
+    ("given", "target"),
+    [
+        ("in.mp4", "film.mp4"),
+        ("in.mp4", "room.mp4"),
+        ("in.mp4", "samples"),
+        ("shot.jpg", "empty.png"),
+        ("shot.jpg", "samples/sample0.png"),
+        ("shot.jpg", "wall.png"),
+    ],
+)
+def test_samples_and_background_are_not_replaced(
+    tmp_path: Path, clip: Path, empty: Path, monkeypatch: pytest.MonkeyPatch, given: str, target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_clip(Path("film.mp4"), [room()] * 3)
+    Path("room.mp4").symlink_to("film.mp4")
+    Path("samples").mkdir()
+    for name in ("samples/sample0.png", "samples/000002.png", "wall.png", "shot.jpg"):
+        cv2.imwrite(name, room())
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    status, said = run(
+        "matte", given, "--samples", empty, "--samples", "samples", "--samples", "film.mp4",
+        "--background", "wall.png", "--model", "difference", "-o", target,
+    )  # fmt: skip
+    assert (status, "is an input itself. Choose another name" in said) == (1, True), said
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
+def test_the_pictures_of_two_films_are_not_mixed(tmp_path: Path, clip: Path, empty: Path) -> None:
+    target = tmp_path / "frames"
+    common = ("matte", clip, "--samples", empty, "--model", "difference", "-o", target)
+    assert run(*common)[0] == 0
+    before = {path: path.stat().st_mtime_ns for path in target.iterdir()}
+    status, said = run(*common)
+    assert (status, "holds the pictures of an earlier film" in said) == (1, True), said
+    assert {path: path.stat().st_mtime_ns for path in target.iterdir()} == before
 
 
 def test_pictures_may_get_their_cutouts_beside_them(tmp_path: Path, empty: Path) -> None:

@@ -40,7 +40,7 @@ from cleanplate.offline.errors import InputError, OfflineError, OutputError
 from cleanplate.offline.files import open_sink, open_source
 from cleanplate.offline.folders import make_new_folder
 from cleanplate.offline.places import filter_script, model_folders
-from cleanplate.offline.samples import give_samples
+from cleanplate.offline.samples import give_samples, sample_files
 
 ENGINE_SECONDS = 3.0
 COMMANDS = "cleanplate.commands"
@@ -125,7 +125,10 @@ def matte(
     """
     with _errors_explained():
         source = open_source(inputs, sequence=sequence, rate=Fraction(fps).limit_denominator(1001))
-        with open_sink(target, source, console.print) as sink:
+        also_read = sample_files(samples)
+        if background is not None and Path(background).is_file():
+            also_read.append(Path(background))
+        with open_sink(target, source, console.print, also_read) as sink:
             if background is None:
                 background = TRANSPARENT if sink.alpha or alpha_only else GREEN
                 if background == GREEN:

@@ -1,6 +1,6 @@
 """From what the user names to sources and sinks: the kind follows from the ending."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -8,7 +8,7 @@ from pathlib import Path
 from cleanplate.offline.errors import InputError, OutputError
 from cleanplate.offline.folders import check_writable
 from cleanplate.offline.frames import Report, Sink, Source
-from cleanplate.offline.pictures import PictureSink, PictureSource, is_picture
+from cleanplate.offline.pictures import TIMES, PictureSink, PictureSource, is_picture
 from cleanplate.offline.video import VIDEO_ENDINGS, VideoSink, VideoSource
 
 
@@ -36,23 +36,25 @@ def open_source(paths: list[Path], *, sequence: bool = False, rate: Fraction = F
 
 
 @contextmanager
-def open_sink(path: Path, source: Source, report: Report) -> Generator[Sink]:
+def open_sink(path: Path, source: Source, report: Report, also_read: Sequence[Path] = ()) -> Generator[Sink]:
     """Open the output.
 
     Args:
         path: a video, a picture, or a folder (no ending): one PNG for each frame, and a film's times.
         source: what will be written, for its rate and sound.
         report: is told of sound that is left out.
+        also_read: files beside the source's that must not be replaced: samples, background.
 
     Raises:
-        OutputError: the ending is unknown, does not fit the source, an input would be replaced, or nothing
-            can be written there.
+        OutputError: the ending is unknown, does not fit the source, an input would be replaced, nothing can
+            be written there, or the folder holds a film's pictures already.
     """
+    inputs = [*source.paths, *also_read]
     check_writable(path if path.is_dir() else path.parent)
     if path.suffix.lower() in VIDEO_ENDINGS:
         if path.is_dir():
             raise OutputError(f"{path} is a folder. Choose another name for the video.")
-        _keep_inputs(source, [path])
+        _keep_inputs(inputs, [path])
         if isinstance(source, VideoSource):
             with source.audio_streams(report) as audio:
                 yield VideoSink(path, rate=source.rate, time_base=source.time_base, audio=audio.streams)
@@ -61,10 +63,17 @@ def open_sink(path: Path, source: Source, report: Report) -> Generator[Sink]:
             raise OutputError("These pictures are not a film. Add --sequence if they are, or give a folder.")
         yield VideoSink(path, rate=source.rate, time_base=source.time_base)
     elif path.is_dir() or not path.suffix:
-        _keep_inputs(source, (path / f"{read.stem}.png" for read in source.paths))
+        if source.fixed_camera and (path / TIMES).exists():
+            raise OutputError(
+                f"{path} holds the pictures of an earlier film ({TIMES}). Choose another folder."
+            )
+        if isinstance(source, VideoSource):  # whose pictures are numbered
+            _keep_inputs(inputs, path.glob("[0-9]*.png"))
+        else:
+            _keep_inputs(inputs, (path / f"{read.stem}.png" for read in source.paths))
         yield PictureSink(path, last_seconds=1 / source.rate if source.fixed_camera else None)
     elif source.count == 1:
-        _keep_inputs(source, [path])
+        _keep_inputs(inputs, [path])
         yield PictureSink(path.parent, path.suffix, path.stem)
     else:
         raise OutputError(
@@ -73,12 +82,12 @@ def open_sink(path: Path, source: Source, report: Report) -> Generator[Sink]:
         )
 
 
-def _keep_inputs(source: Source, targets: Iterable[Path]) -> None:
+def _keep_inputs(inputs: Iterable[Path], targets: Iterable[Path]) -> None:
     """Refuse to write a file that is read, also by another name: a link, or in capital letters."""
-    read = {_identity(path) for path in source.paths}
+    read = {_identity(path) for path in inputs}
     for target in targets:
         if target.exists() and _identity(target) in read:
-            raise OutputError(f"{target} is the input itself. Choose another name for the output.")
+            raise OutputError(f"{target} is an input itself. Choose another name for the output.")
 
 
 def _identity(path: Path) -> tuple[int, int]:

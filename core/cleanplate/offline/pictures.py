@@ -26,6 +26,11 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_ENDINGS
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures in a folder, by name; sub-folders and other files are left out."""
+    return sorted(path for path in folder.iterdir() if path.is_file() and is_picture(path))
+
+
 def read_picture(path: Path) -> NDArray[np.uint8]:
     """Read a picture, turned upright as its EXIF data says.
 
@@ -112,8 +117,8 @@ class PictureSource:
     def of_folder(
         cls, folder: Path, *, sequence: bool = False, rate: Fraction = Fraction(30)
     ) -> "PictureSource":
-        """All pictures in a folder, by name; sub-folders and other files are left out."""
-        paths = sorted(path for path in folder.iterdir() if path.is_file() and is_picture(path))
+        """All pictures in a folder, by name."""
+        paths = pictures_in(folder)
         if not paths:
             raise InputError(f"There is no picture in {folder}. Give a folder with PNG or JPEG files.")
         return cls(paths, sequence=sequence, rate=rate)

@@ -8,12 +8,17 @@ from cleanplate.engine.imaging import Picture
 from cleanplate.engine.samples import MAX_SAMPLES
 from cleanplate.offline.errors import InputError, PlateError
 from cleanplate.offline.frames import Report, Source
-from cleanplate.offline.pictures import PictureSource, is_picture, read_picture
+from cleanplate.offline.pictures import PictureSource, is_picture, pictures_in, read_picture
 from cleanplate.offline.plate import FRAMES_FOR_ESTIMATE, plate_of_video
 from cleanplate.offline.video import VideoSource
 
 SAMPLES_OF_A_VIDEO = 8
 """Pictures taken from a film of the empty scene."""
+
+
+def sample_files(paths: Sequence[Path]) -> list[Path]:
+    """The files that `load_samples` reads."""
+    return [file for path in paths for file in (pictures_in(path) if path.is_dir() else [path])]
 
 
 def load_samples(paths: Sequence[Path]) -> list[Picture]:
