@@ -98,6 +98,18 @@ def test_two_people_have_no_dark_rims(tiny_cache: Path, monkeypatch: pytest.Monk
     np.testing.assert_allclose(both[:, 0], [200, 140, 80], rtol=1e-5)
 
 
+def test_cut_out_people_have_no_dark_rims(tiny_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Colours under transparent pixels, which may be black, never reach the edge."""
+    make = maker(tiny_cache)
+    person = np.zeros((90, 70, 4), np.uint8)
+    cv2.ellipse(person, (35, 45), (28, 40), 0, 0, 360, (200, 200, 200, 255), -1)
+    monkeypatch.setattr(make, "_pictures", lambda *_: ([person] * 3, "people-half/0001"))
+    for seed in range(6):
+        layers = make._person(np.random.default_rng(seed), (64, 48), 3)
+        edge = layers[(layers[..., 3] > 30) & (layers[..., 3] < 225)][:, :3]
+        assert np.ptp(edge, axis=0).max() < 3
+
+
 def test_posters_hang_in_frame_and_sample_alike(tiny_cache: Path) -> None:
     calm = {**CALM, "empty": 1, "aligned": 1}
     hung = maker(tiny_cache, **{**calm, "posters": 1}).composite(np.random.default_rng(2), SIZE, 1, 1)

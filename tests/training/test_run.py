@@ -152,6 +152,30 @@ def test_frozen_norms_keep_the_means_of_many_batches(tiny_cache: Path) -> None:
     assert torch.equal(settled, before)
 
 
+@pytest.mark.slow
+def test_a_whole_run_leaves_frozen_norms_alone(
+    tiny_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also beyond a validation. Of frozen blocks, only the decoder gathers statistics."""
+    monkeypatch.setattr(run, "NORM_BATCHES", 3)
+
+    def batches_seen(name: str, **changes: object) -> tuple[int, int]:
+        config = small_config(steps=4, imagenet=False, **changes)
+        last = train(config, tmp_path / name, tiny_cache, Path("none"), resume=True, loaders=0)
+        state = torch.load(last, weights_only=False)["state_dict"]
+        seen = {
+            part: {int(value) for key, value in state.items() if part in key and key.endswith("tracked")}
+            for part in ("encoder", "decoder")
+        }
+        assert all(len(counts) == 1 for counts in seen.values())
+        return seen["encoder"].pop(), seen["decoder"].pop()
+
+    assert batches_seen("norms", frozen_norms=True) == (6, 3)  # an encoder for both frames and samples
+    encoder, decoder = batches_seen("blocks", frozen_blocks=2)
+    assert encoder == 0
+    assert decoder >= 4
+
+
 def test_a_few_steps_lower_the_loss(tiny_cache: Path) -> None:
     torch.manual_seed(0)
     config = small_config()

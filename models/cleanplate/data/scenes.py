@@ -365,26 +365,13 @@ class SceneMaker:
         pictures, still = self._pictures(rng, frames)
         is_whole = still is not None and still.startswith(FULL_LENGTH_SOURCE)
         stands = is_whole and self.options.standing > 0 and rng.random() < self.options.standing
-        arms = None
-        if still is not None and self.options.arms and rng.random() < self.options.arms:
-            arms = with_arms(rng, pictures[0], frames)
         # The largest picture of the clip gives the scale; each is cropped to the person, so align bottoms.
-        high = max(picture.shape[0] for picture in pictures)
-        broad = pictures[0].shape[1]
-        tall_and_thin = high > 1.9 * broad  # a full body: show its upper part
-        shown = float(rng.uniform(0.5, 1.1))
-        person_height = shown * height * (float(rng.uniform(1.0, 2.6)) if tall_and_thin else 1.0)
-        scale = person_height / high
-        top = height * (1 - shown)
-        if not tall_and_thin and rng.random() < 0.35:  # leaning in, or low in the picture
-            top += float(rng.uniform(0, 0.25)) * height
-        if tall_and_thin:
-            bottom = top + person_height
-            if bottom < height:
-                top += height - bottom
-        if stands:
-            part = float(rng.uniform(0.5, 0.95))
-            scale, top = part * height / high, float(rng.uniform(0.02, 1 - part)) * height
+        high, broad = max(picture.shape[0] for picture in pictures), pictures[0].shape[1]
+        side, above = 0, 0  # by which the pictures are larger than the person
+        if still is not None and self.options.arms and rng.random() < self.options.arms:
+            armed = with_arms(rng, pictures[0], frames)
+            pictures, (side, above) = armed or (pictures, (0, 0))
+        scale, top = _upright(rng, (broad, high), height, stands=stands)
         x = width * float(np.clip(rng.normal(0.5, 0.2), -0.05, 1.05))
         angle = float(rng.normal(0, 3))
         mirror = rng.random() < 0.5
@@ -407,11 +394,9 @@ class SceneMaker:
         tone = (np.exp(rng.normal(0, 0.2)) * np.exp(rng.normal(0, 0.05, 3))).astype(np.float32)
         layers = np.empty((frames, height, width, 4), np.float32)
         for t, picture in enumerate(pictures):
-            tall_t, broad_t = picture.shape[:2]
-            flip = np.array([[-1, 0, broad_t - 1], [0, 1, 0]], np.float32)
-            place = np.array(
-                [[scale, 0, x - scale * broad_t / 2], [0, scale, top + scale * (high - tall_t)]], np.float32
-            )
+            lower = high - (picture.shape[0] - above)
+            flip = np.array([[-1, 0, broad - 1], [0, 1, 0]], np.float32)
+            place = np.array([[scale, 0, x - scale * broad / 2], [0, scale, top + scale * lower]], np.float32)
             foot = (x, float(height))
             move = similarity(
                 angle + float(path_turn[t]),
@@ -420,15 +405,14 @@ class SceneMaker:
                 (float(path_x[t]), float(path_y[t])),
             )
             matrix = after(move, after(place, flip) if mirror else place)
-            if arms is not None:
-                picture, (side, above) = arms[0][t], arms[1]  # noqa: PLW2901
-                matrix = after(matrix, similarity(0, 1, (0, 0), (-side, -above)))
+            matrix = after(matrix, similarity(0, 1, (0, 0), (-side, -above)))
             layer = _warp_person(picture, matrix, size, goes_on=not stands)
             if fields is not None:
                 swing = float(np.sin(WARP_SWING * t)) / WARP_SWING
                 layer = displace(layer, fields[0] + swing * fields[1])
             speed = np.array([path_x[t] - path_x[t - 1], path_y[t] - path_y[t - 1]]) if t else np.zeros(2)
             layers[t] = _motion_blur(layer, speed)
+        layers[..., :3] *= 255 / np.maximum(layers[..., 3:], 1)
         layers[..., :3] = np.clip(layers[..., :3] * tone, 0, 255)
         return layers
 
@@ -440,6 +424,32 @@ def _clips(store: PictureStore) -> dict[str, list[int]]:
         if clip := clip_of(entry.name):
             clips.setdefault(clip, []).append(index)
     return clips
+
+
+def _upright(
+    rng: np.random.Generator, size: tuple[int, int], height: int, *, stands: bool
+) -> tuple[float, float]:
+    """Return a person's scale and upper end in a frame.
+
+    Args:
+        rng: Random numbers.
+        size: Width and height of the person's picture.
+        height: The frame's, in whose lower edge the person ends.
+        stands: Instead, the person is seen from head to feet.
+    """
+    broad, high = size
+    tall_and_thin = high > 1.9 * broad  # a full body: show its upper part
+    shown = float(rng.uniform(0.5, 1.1))
+    person_height = shown * height * (float(rng.uniform(1.0, 2.6)) if tall_and_thin else 1.0)
+    top = height * (1 - shown)
+    if not tall_and_thin and rng.random() < 0.35:  # leaning in, or low in the picture
+        top += float(rng.uniform(0, 0.25)) * height
+    if tall_and_thin:
+        top = max(top, height - person_height)
+    if stands:
+        part = float(rng.uniform(0.5, 0.95))
+        return part * height / high, float(rng.uniform(0.02, 1 - part)) * height
+    return person_height / high, top
 
 
 def _camouflage(people: Float, room: Float) -> None:
@@ -474,18 +484,24 @@ def _view(canvas: Float, matrix: Float, size: tuple[int, int]) -> Float:
 
 
 def _warp_person(picture: UInt8, matrix: Float, size: tuple[int, int], *, goes_on: bool) -> Float:
-    """Warp colours and alpha; if the person goes on below the picture, the last row is drawn on downwards."""
+    """Warp colours and alpha; if the person goes on below the picture, the last row is drawn on downwards.
+
+    Returns:
+        float32 HxWx4: colours times alpha, and alpha, 0..255. Averages of such have no rim in the colours
+        that lie under transparent pixels.
+    """
+    alpha = picture[..., 3:].astype(np.float32)
+    premultiplied: Float = np.dstack([picture[..., :3] * (alpha / 255), alpha])
     shrink = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if shrink < 0.6:  # warpAffine does not average: shrink first
         small = (max(1, round(picture.shape[1] * shrink)), max(1, round(picture.shape[0] * shrink)))
         ratio_x, ratio_y = picture.shape[1] / small[0], picture.shape[0] / small[1]
-        picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        premultiplied = cv2.resize(premultiplied, small, interpolation=cv2.INTER_AREA).astype(np.float32)
         matrix = after(matrix, np.array([[ratio_x, 0, 0], [0, ratio_y, 0]], np.float32))
     if goes_on:
-        below = picture[-1:].repeat(picture.shape[0] // 3 + 1, 0)
-        picture = np.vstack([picture, below])
-    warped = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR)
-    return warped.astype(np.float32)
+        below = premultiplied[-1:].repeat(premultiplied.shape[0] // 3 + 1, 0)
+        premultiplied = np.vstack([premultiplied, below])
+    return cv2.warpAffine(premultiplied, matrix, size, flags=cv2.INTER_LINEAR).astype(np.float32, copy=False)
 
 
 def _motion_blur(layer: Float, speed: NDArray[np.float64]) -> Float:

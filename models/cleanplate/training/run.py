@@ -184,6 +184,7 @@ def fit(
         multiprocessing_context="spawn" if loaders else None,
     )
     fixed = [DataLoader(_Fixed(part), batch_size=None) for part in validation]
+    module.train()  # Lightning leaves every part in the mode in which it finds it
     trainer.fit(module, loader, fixed or None, ckpt_path=resume_from, weights_only=False)
     last = folder / "last.ckpt"
     # Lightning saves what is beyond the last checkpoint only if there was none.
