@@ -240,7 +240,10 @@ class System(ABC):
         if driver is not None and driver >= CUDA_DRIVER:
             return "cuda", f"NVIDIA driver {driver}"
         if driver is not None:
-            return "cpu", f"the NVIDIA driver is {driver}; update it to {CUDA_DRIVER} or newer for CUDA"
+            return "cpu", (
+                f"the NVIDIA driver is {driver}; for CUDA update it to {CUDA_DRIVER} or newer, then run this "
+                "with --provider cuda"
+            )
         return "cpu", "no NVIDIA driver answers"
 
 
@@ -761,7 +764,7 @@ def obs_settings_file(folder: Path) -> Path:
 class Options(NamedTuple):
     """What the user asked for."""
 
-    provider: str = "auto"
+    provider: str | None = None
     upgrade: bool = False
     offline: Path | None = None
     dry_run: bool = False
@@ -788,12 +791,24 @@ class Installation:
         self.source = source
         self.options = options
         self.folders = system.folders()
-        self.provider, self.provider_reason = options.provider, "as asked for"
-        if options.provider == "auto":
-            self.provider, self.provider_reason = system.default_provider()
+        self.provider, self.provider_reason = self._choose_provider()
         self._say = say
         self._obs: Obs | None = None
         self._keeps_environment = False
+
+    def _choose_provider(self) -> tuple[str, str]:
+        """Which ONNX Runtime to install, and why."""
+        asked = self.options.provider
+        if asked == "auto":
+            return self.system.default_provider()
+        if asked is not None:
+            return asked, "as asked for"
+        present = self.folders.environment
+        for environment in (present, _former(present)):  # an installation that was killed leaves the former
+            installed = read_json(environment / MARKER).get("provider")
+            if installed in DISK_NEEDED:
+                return installed, "as installed before; change it with --provider"
+        return self.system.default_provider()
 
     def install(self) -> None:
         """All steps.
@@ -933,11 +948,8 @@ class Installation:
         )
 
     def _environment_is_current(self) -> bool:
-        try:
-            marker = json.loads((self.folders.environment / MARKER).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return False
-        return bool(marker == self._marker()) and self._packages_work() is None
+        marker = read_json(self.folders.environment / MARKER)
+        return marker == self._marker() and self._packages_work() is None
 
     def _marker(self) -> dict[str, str]:
         return {"provider": self.provider, "source": self.source.fingerprint()}
@@ -1139,11 +1151,16 @@ def scene_collections(obs: Path) -> list[Path]:
 
 def read_record(folders: Folders) -> dict[str, Any]:
     """The install record, empty if there is none."""
+    return read_json(folders.record_file)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What the installer noted in a file, empty if there is none."""
     try:
-        record = json.loads(folders.record_file.read_text(encoding="utf-8"))
+        noted = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return record if isinstance(record, dict) else {}
+    return noted if isinstance(noted, dict) else {}
 
 
 def uninstall(
@@ -1308,7 +1325,11 @@ def _get_packages(system: System, packages: list[str]) -> None:
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """What the user typed."""
     parser = argparse.ArgumentParser(description="Installs Clean Plate for OBS for the present user.")
-    parser.add_argument("--provider", choices=PROVIDERS, default="auto", help="ONNX Runtime to install")
+    parser.add_argument(
+        "--provider",
+        choices=PROVIDERS,
+        help="ONNX Runtime to install; auto goes by the graphics card, as does a first installation",
+    )
     parser.add_argument(
         "--upgrade", action="store_true", help="make the environment anew even if it is up to date"
     )

@@ -618,10 +618,42 @@ def test_the_provider_follows_from_the_machine(
     assert fake.default_provider()[0] == provider
 
 
+def test_the_provider_that_was_chosen_stays(user: User) -> None:
+    user.system.answers["nvidia-smi"] = "580.65.06\n"
+    user.install(provider="cpu")
+    said = user.install()
+    assert "ONNX Runtime for cpu: as installed before; change it with --provider" in said
+    assert said.count("up to date") == 2
+    assert "for cpu, from PyPI" in user.install(upgrade=True)
+    assert "for cuda, from PyPI" in user.install(provider="auto")
+
+
+def test_a_driver_that_does_not_answer_for_once_changes_nothing(user: User) -> None:
+    user.system.answers["nvidia-smi"] = "580.65.06\n"
+    user.install()
+    del user.system.answers["nvidia-smi"]
+    assert user.install().count("up to date") == 2
+
+
+def test_the_provider_that_was_chosen_outlives_a_killed_upgrade(user: User) -> None:
+    user.install(provider="cuda")
+    environment = user.folders.environment
+    environment.rename(environment.with_name("env.former"))
+    environment.mkdir()
+    assert "for cuda, from PyPI" in user.install()
+
+
+def test_without_a_note_of_the_provider_the_machine_decides(user: User) -> None:
+    user.install(provider="cuda")
+    for content in ("{", "[]", '{"provider": "abacus"}'):
+        (user.folders.environment / install.MARKER).write_text(content)
+        assert "ONNX Runtime for cpu: no NVIDIA driver answers" in user.install(dry_run=True)
+
+
 def test_an_old_driver_is_told(tmp_path: Path) -> None:
     fake = FakeLinux(tmp_path)
     fake.answers["nvidia-smi"] = "535.183.01\n"
-    assert "update it to 580" in fake.default_provider()[1]
+    assert "update it to 580 or newer, then run this with --provider cuda" in fake.default_provider()[1]
 
 
 @pytest.mark.parametrize("provider", ["cpu", "cuda", "directml"])
