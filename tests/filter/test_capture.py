@@ -99,13 +99,26 @@ def test_a_new_size_ends_it_with_a_reason(studio: Studio) -> None:
     assert 0 < taken == len(studio.samples) < 8
 
 
-def test_no_memory_ends_it_with_a_reason(studio: Studio) -> None:
-    studio.run(3.0)
-    studio.lib.fail.add("gs_texrender_begin_with_color_space")
+@pytest.mark.parametrize("broken", ["gs_stagesurface_create", "gs_texrender_begin_with_color_space"])
+@pytest.mark.parametrize("interval", [0.1, 1.0])  # the longer one would end a sample, too
+def test_no_memory_ends_it_with_a_reason(studio: Studio, broken: str, interval: float) -> None:
+    studio.run(2.9)
+    studio.lib.fail.add(broken)
     studio.step(0.1)
+    studio.step(interval)
     studio.lib.fail.clear()
     assert studio.capture.done
     assert "memory" in studio.capture.failure
+    assert studio.samples == []
+
+
+def test_no_memory_for_the_mean_ends_it_with_a_reason(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Target, "paint", lambda *_: None)
+    studio.run(6)
+    assert "memory" in studio.capture.failure
+    assert studio.samples == []
 
 
 def test_frames_after_a_gap_are_not_taken(studio: Studio) -> None:

@@ -253,6 +253,19 @@ def test_no_memory_on_the_gpu(make_filter: MakeFilter, broken: str) -> None:
         assert any(line.kind == libobs.OBS_TEXT_INFO_ERROR for line in made.filter.status())
 
 
+def test_no_memory_on_the_gpu_for_a_capture(make_filter: MakeFilter) -> None:
+    made = make_filter(background="color", countdown=0)
+    made.frame()
+    give_matte(made)
+    made.lib.fail.add("gs_stagesurface_create")
+    made.filter.start_capture()
+    made.frame()
+    made.lib.fail.clear()
+    made.frame()
+    assert made.shown() == ["Composite"]  # the picture goes on, without the capture's digits
+    wait(lambda: any("memory left for the capture" in line.text for line in made.filter.status()))
+
+
 def test_drawn_twice_processed_once(make_filter: MakeFilter) -> None:
     made = make_filter()
     made.frame()

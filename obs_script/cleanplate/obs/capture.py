@@ -9,7 +9,7 @@ import math
 from typing import Any, Callable, List, Optional
 
 from cleanplate.obs import libobs
-from cleanplate.obs.gpu import Effect, ReadbackRing, Target
+from cleanplate.obs.gpu import Effect, GraphicsError, ReadbackRing, Target
 
 SAMPLING_SECONDS = 2.0  # all samples of one capture together
 LONGEST_GAP_SECONDS = 3.0  # without a frame: the picture was hidden, and who knows who is in it by now
@@ -18,6 +18,8 @@ FRAME_WEIGHT = 1.0 / 64.0  # of one frame in the sum; the sum of weights is divi
 # Seven-segment glyphs; the bits are named in cleanplate.effect.
 DIGITS = (0x3F, 0x06, 0x5B, 0x4F, 0x66, 0x6D, 0x7D, 0x07, 0x7F, 0x6F)
 DASH = 0x40
+
+NO_MEMORY = "The graphics card has no memory left for the capture. Close other programs and try again."
 
 
 class Capture:
@@ -84,24 +86,33 @@ class Capture:
             self.fail("The picture was hidden during the capture. Show it and capture the background again.")
         if now < self._begin or self.done:
             return
-        if self._sum is None:
+        if self._readback is None:
+            try:
+                self._readback = ReadbackRing(self._lib, width, height, libobs.GS_RGBA)
+            except GraphicsError:
+                self.fail(NO_MEMORY)
+                return
             self._sum = Target(self._lib, width, height, libobs.GS_RGBA32F)
             self._mean = Target(self._lib, width, height, libobs.GS_RGBA)
-            self._readback = ReadbackRing(self._lib, width, height, libobs.GS_RGBA)
+        assert self._sum is not None
         assert self._mean is not None
-        assert self._readback is not None
         if (self._sum.width, self._sum.height) != (width, height):
             self.fail("The picture changed its size during the capture. Capture the background again.")
             return
         if self._collect(self._readback):
             return
-        self._accumulate(effect, texture, self._sum)
+        if not self._accumulate(effect, texture, self._sum):
+            self.fail(NO_MEMORY)
+            return
         if now >= self._begin + SAMPLING_SECONDS * (self.taken + 1) / self.count:
             effect.texture(b"image", self._sum.texture, encoded=True)
             self._lib.gs_enable_framebuffer_srgb(False)
             self._mean.paint(effect, b"Resolve")
             self._lib.gs_enable_framebuffer_srgb(True)
-            self._readback.stage(self._mean.texture or 0, None)
+            if not self._mean.texture:
+                self.fail(NO_MEMORY)
+                return
+            self._readback.stage(self._mean.texture, None)
             self._frames = 0
 
     def fail(self, reason: str) -> None:
@@ -109,12 +120,10 @@ class Capture:
         self.failure = reason
         self.done = True
 
-    def _accumulate(self, effect: Effect, texture: int, into: Target) -> None:
+    def _accumulate(self, effect: Effect, texture: int, into: Target) -> bool:
+        """Add a frame to the sum. False when there is no memory for it."""
         if not into.begin(clear=self._frames == 0):
-            self.fail(
-                "The graphics card has no memory left for the capture. Close other programs and try again."
-            )
-            return
+            return False
         # Encoded values are summed, so that the mean is that of the pixels and not of the light.
         self._lib.gs_enable_framebuffer_srgb(False)
         self._lib.gs_blend_function(libobs.GS_BLEND_ONE, libobs.GS_BLEND_ONE)
@@ -126,6 +135,7 @@ class Capture:
             into.end()
         self._lib.gs_enable_framebuffer_srgb(True)
         self._frames += 1
+        return True
 
     def _collect(self, readback: ReadbackRing) -> bool:
         """Deliver the sample staged in the last frame, if there is one. Returns whether it was the last."""
