@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from cleanplate.engine.base import Engine, Result
 from cleanplate.engine.drift import Drift
-from cleanplate.engine.errors import ProviderError, SampleError, UnknownModelError
+from cleanplate.engine.errors import FrameError, ProviderError, SampleError, UnknownModelError
+from cleanplate.engine.matting import create_engine
 from cleanplate.wire import protocol
 from cleanplate.wire.ring import Channel, Picture, SlotInfo
 from cleanplate.worker.loop import MOST_FAILURES, EngineLostError, Worker
@@ -511,6 +512,46 @@ def test_an_engine_that_worked_and_fails_for_good_ends_the_worker(bench: Bench) 
     bench.send()
     with pytest.raises(EngineLostError, match="5 times in a row: ValueError: device removed"):
         bench.worker.turn()
+
+
+@pytest.mark.parametrize("error", [SampleError("They do not fit."), FrameError("It is no picture.")])
+def test_what_the_engine_is_given_is_not_its_failure(bench: Bench, error: Exception) -> None:
+    """As when the camera is turned: another process would fail as well."""
+
+    def fail(frame: Frame) -> Result:
+        raise error
+
+    bench.send()
+    bench.worker.turn()
+    good, bench.engine.answer = bench.engine.answer, fail
+    for _ in range(2 * MOST_FAILURES):
+        bench.send()
+        bench.worker.turn()
+        bench.now += 1.1
+    status = bench.status(at_once=True)
+    assert (status["state"], status["error"]) == ("error", {"message": str(error)})
+
+    bench.engine.answer = good
+    bench.send()
+    bench.worker.turn()
+    assert bench.status()["state"] == "running"
+
+
+def test_a_camera_that_is_turned_and_turned_back(tmp_path: Path) -> None:
+    bench = Bench()
+    bench.worker._create = create_engine
+    bench.control(model="difference", samples=[write_png(tmp_path / "a.png", width=64, height=32)])
+    for generation, (width, height) in enumerate([(64, 32), (32, 64), (64, 32)], 1):
+        for _ in range(2 * MOST_FAILURES):
+            bench.send(generation=generation, width=width, height=height)
+            bench.worker.turn()
+            bench.now += 1.1
+        error = bench.status(at_once=True)["error"]
+        if width < height:
+            assert "does not fit a video of 32x64" in error["message"]
+        else:
+            assert error is None
+            assert bench.matte().info.generation == generation
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.engine.base import Engine, Result, Stream
-from cleanplate.engine.errors import EngineError
+from cleanplate.engine.errors import EngineError, FrameError, SampleError
 from cleanplate.engine.matting import available_models, create_engine
 from cleanplate.wire.protocol import FRAME_PIXEL_BYTES, HEARTBEAT_SECONDS, MATTE_PIXEL_BYTES, MAX_GAIN
 from cleanplate.wire.ring import Channel, Picture, SlotInfo
@@ -273,7 +273,9 @@ class Worker:
         if text != self._logged_error:
             _log.error("%s", text, exc_info=error)
             self._logged_error = text
-        if self._samples_ready:
+        # What does not fit, as a camera that was turned, is no failure of the engine: another process would
+        # not help.
+        if self._samples_ready and not isinstance(error, FrameError | SampleError):
             self._failures += 1
         if self._engine_works and self._failures >= MOST_FAILURES:
             raise EngineLostError(f"The method failed {MOST_FAILURES} times in a row: {text}") from error
