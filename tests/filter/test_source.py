@@ -118,6 +118,38 @@ def test_matte_grows_old(make_filter: MakeFilter) -> None:
     assert made.shown() == ["Backdrop"]
 
 
+def test_a_cover_for_want_of_speed_is_explained(
+    make_filter: MakeFilter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WorkerProcess, "state", "running")
+    monkeypatch.setattr(source, "LONG_COVER_SECONDS", 0.05)
+    made = make_filter(background="color", max_age_ms=200)
+    label = made.lib.find(made.filter.properties(), "max_age_ms").label
+
+    def explained() -> bool:
+        return f"later than 200 ms, so the cover is shown: choose a faster Method, or raise “{label}”" in (
+            "".join(line.text for line in made.filter.status() if line.kind == libobs.OBS_TEXT_INFO_WARNING)
+        )
+
+    made.frame()
+    give_matte(made, age_ms=300)
+    made.frame()
+    assert not explained()  # as at every start
+    time.sleep(0.06)
+    assert not explained()  # the worker may be busy with something else
+    give_matte(made, age_ms=300)
+    made.frame()
+    assert made.shown() == ["Backdrop"]
+    assert explained()
+    assert "is delayed by" not in "".join(line.text for line in made.filter.status())
+
+    give_matte(made)
+    made.frame()
+    assert made.shown() == ["Composite"]
+    assert not explained()
+    assert "is delayed by" in "".join(line.text for line in made.filter.status())
+
+
 def test_resize_covers_until_a_matte_of_the_new_size(make_filter: MakeFilter) -> None:
     made = make_filter(background="color")
     made.frame()

@@ -30,6 +30,7 @@ from cleanplate.wire.segment import Segment
 
 MOST_SAMPLES = 16  # what the networks take
 _SAMPLE_SET = re.compile("[0-9a-f]{32}")  # settings come with scene collections: no other path gets in
+LONG_COVER_SECONDS = 1.0  # mattes that come without ending the cover for so long are too late
 REFRESH_SECONDS = 0.5  # how long after a click on a button the dialog may be made anew
 
 
@@ -382,6 +383,13 @@ class FilterSource:
         ]
         if isinstance(error, dict):
             lines.append(StatusLine(str(error.get("message", "")), libobs.OBS_TEXT_INFO_ERROR))
+        covered_since = self._covered_since
+        if worker.state == "running" and 0.0 < covered_since < self._matte_came - LONG_COVER_SECONDS:
+            text = (
+                f"Mattes come later than {self.settings.max_age_ms} ms, so the cover is shown: "
+                "choose a faster Method, or raise “Cover when the matte is older than”."
+            )
+            lines.append(StatusLine(text, libobs.OBS_TEXT_INFO_WARNING))
         drift = worker.status.get("drift")
         if isinstance(drift, dict):
             lines.append(StatusLine(str(drift.get("message", "")), libobs.OBS_TEXT_INFO_WARNING))
@@ -437,6 +445,7 @@ class FilterSource:
                     f"matte age {_summary(self._ages_frames)} frames, {_summary(self._ages_ms)} ms"
                 )
             )
+        if worker.state == "running" and self._delays_ms:
             lines.append(
                 StatusLine(
                     f"The picture is delayed by {_summary(self._delays_ms)} ms: "
