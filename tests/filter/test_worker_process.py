@@ -11,10 +11,12 @@ from typing import IO, Any, cast
 import pytest
 
 from cleanplate.obs import worker_process
+from cleanplate.obs.background_thread import JOIN_SECONDS
 from cleanplate.obs.worker_process import (
     FIRST_RETRY_SECONDS,
     HANG_SECONDS,
     HEALTHY_SECONDS,
+    KILL_SECONDS,
     LONGEST_RETRY_SECONDS,
     STARTING_SECONDS,
     STOP_SECONDS,
@@ -34,6 +36,7 @@ class FakeProcess:
         self.errors = errors
         self.code: int | None = None
         self.deaf = False  # does not leave at the end of its input
+        self.stuck = False  # in the kernel, where no signal reaches it
         self.calls: list[str] = []
         self._reader, writer = os.pipe()
         worker_process.make_non_blocking(self._reader)
@@ -44,13 +47,15 @@ class FakeProcess:
 
     def kill(self) -> None:
         self.calls.append("kill")
-        self.code = -9
+        if not self.stuck:
+            self.code = -9
 
     def wait(self, timeout: float | None = None) -> int:
         self.calls.append(f"wait {timeout}")
         if self.code is None:
-            assert self.stdin.closed, "the worker is awaited before it is told to leave"
-            if self.deaf:
+            told = self.stdin.closed or "kill" in self.calls
+            assert told, "the worker is awaited before it is told to leave"
+            if self.deaf or self.stuck:
                 assert timeout is not None, "waits for ever"
                 raise subprocess.TimeoutExpired("worker", timeout)
             self.code = 0
@@ -232,7 +237,7 @@ def test_a_hanging_worker_is_killed(bench: Bench, state: str, limit: float) -> N
     bench.after(limit - 0.1)
     assert process.calls == []
     supervisor = bench.after(0.2)
-    assert process.calls == ["kill", "wait None"]
+    assert process.calls == ["kill", f"wait {KILL_SECONDS}"]
     assert supervisor.failure.startswith(
         f"The worker did not answer for {limit:.0f} seconds and was stopped."
     )
@@ -246,7 +251,35 @@ def test_a_worker_that_never_speaks_is_killed(bench: Bench) -> None:
     bench.after(STARTING_SECONDS - 0.1)
     assert bench.started[0].calls == []
     bench.after(0.2)
-    assert bench.started[0].calls == ["kill", "wait None"]
+    assert bench.started[0].calls == ["kill", f"wait {KILL_SECONDS}"]
+
+
+def test_a_worker_that_cannot_be_killed_is_awaited_without_waiting(bench: Bench) -> None:
+    process = bench.running()
+    process.stuck = True
+    supervisor = bench.after(HANG_SECONDS + 1)
+    assert supervisor.failure == (
+        "The worker did not answer for 6 seconds and was stopped. "
+        "The system cannot end it, and another one is not started before that. Wait, or restart the computer."
+    )
+    assert bench.said[-1] == supervisor.failure
+    assert (supervisor.state, supervisor.awake) == ("stopped", False)
+
+    lines = len(bench.said)
+    bench.say("running")  # its last words change nothing
+    for _ in range(100):
+        bench.after(0.1)
+    assert process.calls == ["kill", f"wait {KILL_SECONDS}"]
+    assert (len(bench.started), len(bench.said), supervisor.state) == (1, lines, "stopped")
+
+    process.code = -9
+    assert bench.after(0.1).failure == (
+        "The worker did not answer for 6 seconds and was stopped. Trying again in 0.2 s."
+    )
+    bench.after(1)
+    assert (len(bench.started), supervisor.state, supervisor.failure) == (2, "starting", "")
+    bench.started[-1].die(1)
+    assert "exit status 1" in bench.after(0.1).failure
 
 
 def test_the_status_of_the_dead_is_not_the_successors(bench: Bench) -> None:
@@ -344,5 +377,13 @@ def test_stop_kills_a_worker_that_does_not_leave(bench: Bench) -> None:
     process = bench.running()
     process.deaf = True
     bench.supervisor.stop()
-    assert process.calls == [f"wait {STOP_SECONDS}", "kill", "wait None"]
+    assert process.calls == [f"wait {STOP_SECONDS}", "kill", f"wait {KILL_SECONDS}"]
     assert bench.supervisor.state == "stopped"
+
+
+def test_stop_gives_up_on_a_worker_that_cannot_be_killed(bench: Bench) -> None:
+    process = bench.running()
+    process.stuck = True
+    bench.supervisor.stop()
+    assert process.calls == [f"wait {STOP_SECONDS}", "kill", f"wait {KILL_SECONDS}"]
+    assert STOP_SECONDS + KILL_SECONDS < JOIN_SECONDS  # or the filter would go while its thread is at work

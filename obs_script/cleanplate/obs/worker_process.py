@@ -25,6 +25,7 @@ HEALTHY_SECONDS = 20.0  # a worker that ran so long starts the back-off anew
 STARTING_SECONDS = 300.0  # how long loading may take before the worker counts as hung: TensorRT takes minutes
 HANG_SECONDS = 5.0  # the same for a running worker, which beats every quarter of a second
 STOP_SECONDS = 1.5  # how long the worker may take to leave by itself
+KILL_SECONDS = 1.0  # how long the system may take to end a killed worker; some drivers keep one for ever
 
 _CREATE_NO_WINDOW = 0x08000000
 
@@ -98,11 +99,12 @@ class WorkerProcess:
         self._retry_at = 0.0
         self._retry_after = FIRST_RETRY_SECONDS
         self._ever_started = False
+        self._killed_because = ""  # of a worker that was killed and is still there
 
     @property
     def state(self) -> str:
         """``stopped``, or what the worker says: ``starting``, ``loading``, ``running`` or ``error``."""
-        if self._process is None:
+        if self._process is None or self._killed_because:
             return "stopped" if self._ever_started else "starting"
         return str(self.status.get("state", "starting"))
 
@@ -133,8 +135,14 @@ class WorkerProcess:
             return
         code = self._process.poll()
         if code is not None:
-            self._lost(now, f"The worker stopped unexpectedly ({_describe(code)}).{self._last_words()}")
+            self._lost(
+                now,
+                self._killed_because
+                or f"The worker stopped unexpectedly ({_describe(code)}).{self._last_words()}",
+            )
             return
+        if self._killed_because:
+            return  # no successor yet: the segment must not have two writers of mattes
         update = self._channel.status.read(self._status_sequence)
         if update is not None:
             self._status_sequence, self.status = update
@@ -144,9 +152,7 @@ class WorkerProcess:
         silent = now - self._heard
         limit = HANG_SECONDS if self.state in ("running", "error") else STARTING_SECONDS
         if silent > limit:
-            self._process.kill()
-            self._process.wait()
-            self._lost(now, f"The worker did not answer for {silent:.0f} seconds and was stopped.")
+            self._kill(now, f"The worker did not answer for {silent:.0f} seconds and was stopped.")
         elif self._started + HEALTHY_SECONDS < now:
             self._retry_after = FIRST_RETRY_SECONDS
 
@@ -160,7 +166,8 @@ class WorkerProcess:
             process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(KILL_SECONDS)
         self._forget()
 
     def _start(self, now: float) -> None:
@@ -193,6 +200,22 @@ class WorkerProcess:
         self._pipe = self._process.stdin.fileno()
         self._say(f"worker started, process {self._process.pid}, log {self.log_path}")
         self.wake()
+
+    def _kill(self, now: float, reason: str) -> None:
+        assert self._process is not None
+        self._process.kill()
+        try:
+            self._process.wait(KILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._close_pipe()
+            self._killed_because = reason
+            self.failure = (
+                f"{reason} The system cannot end it, and another one is not started before that. "
+                "Wait, or restart the computer."
+            )
+            self._say(self.failure)
+        else:
+            self._lost(now, reason)
 
     def _lost(self, now: float, reason: str) -> None:
         self._forget()
@@ -227,6 +250,7 @@ class WorkerProcess:
             self._errors.close()
         self._process = None
         self._errors = None
+        self._killed_because = ""
 
 
 def _describe(code: int) -> str:
