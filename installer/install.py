@@ -1359,7 +1359,9 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
 def main() -> int:
     """Do what the user typed; the exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # each step is seen when it begins, also down a pipe
+        # Each step is seen when it begins, also down a pipe; letters of a path that Windows' code page lacks
+        # there become "?". The standard error never fails for them.
+        sys.stdout.reconfigure(line_buffering=True, errors="replace")
     arguments = parse_arguments()
     offline = arguments.offline.resolve() if arguments.offline else None
     options = Options(arguments.provider, arguments.upgrade, offline, arguments.dry_run)

@@ -1,4 +1,5 @@
 import errno
+import io
 import json
 import shutil
 import subprocess
@@ -44,6 +45,16 @@ def test_the_filter_finds_what_was_installed(any_home: Path, monkeypatch: pytest
     assert paths.worker_python() == str(user.folders.environment / "bin" / "python")
     assert record.models == [str(user.folders.models)]
     assert record.version == user.source.version
+
+
+def test_a_path_may_have_letters_that_the_output_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = User(FakeLinux(tmp_path / "hömeŁ"))
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="cp1252"))
+    assert run_main(user, monkeypatch) == 0
+    assert "/höme?/.local/share/cleanplate/env" in written.getvalue().decode("cp1252")
 
 
 def test_a_second_time_changes_nothing(user: User) -> None:
