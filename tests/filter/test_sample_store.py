@@ -153,7 +153,7 @@ def test_a_missing_picture_is_reported_once(tmp_path: Path) -> None:
     (tmp_path / first.file).unlink()
     store = SampleStore(tmp_path)
     assert store.samples == [second]
-    assert first.file in store.problems[0]
+    assert store.problems == [f"{first.file} is missing. Capture the background again."]
     assert SampleStore(tmp_path).problems == []
 
 

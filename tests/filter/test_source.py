@@ -401,6 +401,30 @@ def test_samples_come_back_and_can_be_cleared(make_filter: MakeFilter, lib: Fake
     second.frame()  # frees the old plate
 
 
+@pytest.mark.parametrize("answer", ["capture", "delete"])
+def test_a_damaged_sample_is_told_of_until_the_user_has_answered(
+    make_filter: MakeFilter, lib: FakeLibObs, answer: str
+) -> None:
+    first = make_filter()
+    capture(first)
+    kept = first.filter._sample_set
+    make_filter.destroy(first)
+    (path,) = (Path(lib.config_folder) / "cleanplate" / "samples" / kept).glob("*.png")
+    path.write_bytes(path.read_bytes()[:-20])
+
+    second = make_filter(sample_set=kept)
+
+    def told() -> bool:
+        return any("was set aside. Capture" in line.text for line in second.filter.status())
+
+    wait(told)
+    if answer == "capture":
+        capture(second)
+    else:
+        second.filter.clear_samples()
+    wait(lambda: not told())
+
+
 def test_a_copied_filter_gets_samples_of_its_own(make_filter: MakeFilter) -> None:
     first = make_filter()
     capture(first)

@@ -40,7 +40,8 @@ class SampleStore:
     """The samples in one folder. Not for the graphics thread: every method may touch the disk.
 
     Attributes:
-        problems: What could not be used when the folder was read, in words for the user.
+        problems: What could not be used when the folder was read, in words for the user; the owner clears it
+            when the user has done what it says.
 
     Raises:
         SampleError: The list of samples cannot be read just now.
@@ -148,7 +149,10 @@ class SampleStore:
             picture = self.folder / sample.file
             try:
                 _check_picture(picture)
-            except (FileNotFoundError, ValueError) as error:
+            except FileNotFoundError:
+                self.problems.append(f"{sample.file} is missing. Capture the background again.")
+                continue
+            except ValueError as error:
                 self._set_aside(picture, str(error))
                 continue
             except OSError as error:
@@ -179,7 +183,7 @@ class SampleStore:
         self.problems.append(
             f"{path.name} is damaged ({reason}) and was set aside. Capture the background again."
         )
-        with contextlib.suppress(OSError):  # it is missing, or read-only: either way it is not used
+        with contextlib.suppress(OSError):  # it is read-only: it is not used all the same
             path.replace(path.with_name(path.name + ".damaged"))
 
 

@@ -532,6 +532,8 @@ class FilterSource:
         if self._store is None:
             self._sample_failure = "There is no folder for samples: see OBS' log, and restart OBS."
             return
+        if not self._sample_failure:
+            self._store.problems.clear()  # what they advise has been done
         replace = self.settings.capture_mode == settings.REPLACE and not self._sample_failure
         self._keep_newest(self._store, capture.count if replace else MOST_SAMPLES)
         self._say(f"captured {capture.taken} background samples into {self._store.folder}")
@@ -539,6 +541,7 @@ class FilterSource:
     def _clear_samples(self) -> None:
         if self._store is not None:
             self._sample_failure = ""
+            self._store.problems.clear()
             self._keep_newest(self._store, 0)
 
     def _keep_newest(self, store: SampleStore, count: int) -> None:
