@@ -1,3 +1,4 @@
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -180,11 +181,27 @@ def test_a_damaged_frame_is_reported_and_the_rest_kept(tmp_path: Path) -> None:
     assert frames[10].time == pytest.approx(11 / 30, abs=0.001)
 
 
-def test_a_cut_off_file_gives_what_it_holds(tmp_path: Path) -> None:
-    clip = write_clip(tmp_path / "a.mkv", [scene(n) for n in range(60)])
+@pytest.mark.parametrize("ending", [".mkv", ".mov"])
+def test_a_cut_off_file_gives_what_it_holds(tmp_path: Path, ending: str) -> None:
+    clip = write_clip(tmp_path / f"a{ending}", [scene(n) for n in range(60)], front_index=True)
+    assert read(clip)[1] == []
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
-    frames, _ = read(clip)
-    assert 5 < len(frames) < 60
+    frames, problems = read(clip)
+    assert 5 < len(frames) < 50
+    (problem,) = problems
+    end = re.search(r"ends at (\S+) s of 2\.0 s; what follows is missing", problem)
+    assert end is not None
+    assert float(end[1]) == pytest.approx(len(frames) / 30, abs=0.1)
+
+
+def test_a_trimmed_film_is_whole(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [scene(n) for n in range(60)])
+    data = bytearray(clip.read_bytes())
+    edit = data.index(b"elst") + 12
+    data[edit : edit + 4] = (1000).to_bytes(4, "big")  # milliseconds to show
+    clip.write_bytes(data)
+    frames, problems = read(clip)
+    assert (25 < len(frames) < 35, problems) == (True, [])
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all" * 100])

@@ -36,6 +36,9 @@ from cleanplate.offline.frames import Frame, Report
 HD_LINES = 720
 """Height from which an untagged video is taken as BT.709."""
 
+MISSING_SECONDS = Fraction(1, 2)
+"""A file that ends earlier than it says by more than this is cut off."""
+
 MATRIX_UNSPECIFIED = 2
 MATRIX_BT709 = 1
 
@@ -158,7 +161,11 @@ class VideoSource:
             waiting: Frame | None = None
             audio: list[Packet[Any]] = []
             clock = _Clock(start, 1 / self.rate)
+            end = Fraction(0)
             for packet in _packets(container, [video, *_sound(container)], self._path, report):
+                time_stamp = packet.dts if packet.pts is None else packet.pts
+                if time_stamp is not None:
+                    end = max(end, (time_stamp + (packet.duration or 0)) * packet.time_base - start)
                 if isinstance(packet.stream, AudioStream):
                     if packet.size:
                         audio.append(_shifted(packet, start))
@@ -176,6 +183,12 @@ class VideoSource:
                     waiting = Frame(_picture(decoded), f"{clock.count:06d}", time, fresh=waiting is None)
             if waiting is not None:
                 yield _with_audio(waiting, audio)
+            # Not by the number of frames: that of a trimmed film counts those that it does not show, too.
+            if 0 < end < self.duration - MISSING_SECONDS:
+                report(
+                    f"{self._path.name}: the file ends at {float(end):.1f} s of "
+                    f"{float(self.duration):.1f} s; what follows is missing in it."
+                )
 
     def spread(self, count: int) -> Iterator[NDArray[np.uint8]]:
         """About `count` pictures from all over the video, found by seeking to key frames."""
