@@ -503,6 +503,38 @@ def test_a_picture_that_is_none(make_filter: MakeFilter) -> None:
     wait(lambda: any("/nonexistent.png" in line.text for line in made.filter.status()))
 
 
+def test_no_picture_was_chosen_as_a_sample(make_filter: MakeFilter) -> None:
+    made = make_filter()
+    made.filter.add_sample_file()
+    wait(lambda: any(line.text == "Choose a picture first." for line in made.filter.status()))
+
+
+def test_a_background_that_could_not_be_read_is_tried_again(
+    make_filter: MakeFilter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "background.png"
+    made = make_filter(background="image", image_path=str(path))
+
+    def complains() -> bool:
+        return any(f"Cannot read the picture {path}" in line.text for line in made.filter.status())
+
+    wait(complains)
+    made.configure(background="blur")
+    assert not complains()  # nobody wants it
+    for _ in range(50):  # as when a slider is dragged
+        made.configure(background="image")
+    assert complains()
+
+    path.write_bytes(b"whatever libobs can read")
+    made.configure(image_path=str(path))
+    time.sleep(0.05)
+    assert complains()  # it was tried a moment ago
+    monkeypatch.setattr(source, "RELOAD_SECONDS", 0.0)
+    made.configure(image_path=str(path))
+    wait(lambda: made.filter._image is not None)
+    assert not complains()
+
+
 def test_frames_go_to_the_worker_a_frame_late(
     make_filter: MakeFilter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

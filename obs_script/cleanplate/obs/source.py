@@ -31,6 +31,7 @@ from cleanplate.wire.segment import Segment
 MOST_SAMPLES = 16  # what the networks take
 _SAMPLE_SET = re.compile("[0-9a-f]{32}")  # settings come with scene collections: no other path gets in
 LONG_COVER_SECONDS = 1.0  # mattes that come without ending the cover for so long are too late
+RELOAD_SECONDS = 1.0  # between two attempts to read a background picture: OBS' log gets a line for each
 REFRESH_SECONDS = 0.5  # how long after a click on a button the dialog may be made anew
 
 
@@ -88,6 +89,7 @@ class FilterSource:
         self._intervals_ms: Deque[float] = deque(maxlen=300)
         self._covered = 0
         self._covered_since = 0.0
+        self._image_tried = time.monotonic()
         self._delays_ms: Deque[float] = deque(maxlen=300)
         self._ages_ms: Deque[float] = deque(maxlen=300)
         self._ages_frames: Deque[int] = deque(maxlen=300)
@@ -121,7 +123,10 @@ class FilterSource:
         self.settings = Settings.read(self._lib, data)
         self._write_sample_set(data)
         self._background.submit(self._write_control)
-        if self.settings.image_path != self._image_path:
+        now = time.monotonic()
+        is_due = self._background_failure() and now - self._image_tried > RELOAD_SECONDS
+        if is_due or self.settings.image_path != self._image_path:
+            self._image_tried = now
             self._background.submit(self._load_image)
 
     def destroy(self) -> None:
@@ -376,11 +381,8 @@ class FilterSource:
     def _trouble(self) -> List[StatusLine]:
         worker = self._worker
         error = worker.status.get("error")
-        lines = [
-            StatusLine(text, libobs.OBS_TEXT_INFO_ERROR)
-            for text in (self._graphics_failure, worker.failure, self._sample_failure, self._image_failure)
-            if text
-        ]
+        reasons = (self._graphics_failure, worker.failure, self._sample_failure, self._background_failure())
+        lines = [StatusLine(text, libobs.OBS_TEXT_INFO_ERROR) for text in reasons if text]
         if isinstance(error, dict):
             lines.append(StatusLine(str(error.get("message", "")), libobs.OBS_TEXT_INFO_ERROR))
         covered_since = self._covered_since
@@ -405,6 +407,10 @@ class FilterSource:
             for problem in (self._store.problems if self._store is not None else ())
         )
         return lines
+
+    def _background_failure(self) -> str:
+        """Why the picture that shall be the background is not there; empty if all is well."""
+        return self._image_failure if self.settings.background == settings.IMAGE else ""
 
     def _sample_line(self) -> StatusLine:
         samples = self._store.samples if self._store is not None else []
@@ -555,6 +561,9 @@ class FilterSource:
     def _add_sample_file(self, path: str) -> None:
         self._sample_failure = ""
         if self._store is None:
+            return
+        if not path:
+            self._sample_failure = "Choose a picture first."
             return
         try:
             picture = Picture(self._lib, path)  # proves that OBS can read it, and tells its size
