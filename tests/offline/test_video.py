@@ -183,7 +183,8 @@ def test_a_damaged_frame_is_reported_and_the_rest_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", [".mkv", ".mov"])
 def test_a_cut_off_file_gives_what_it_holds(tmp_path: Path, ending: str) -> None:
-    clip = write_clip(tmp_path / f"a{ending}", [scene(n) for n in range(60)], front_index=True)
+    index_first = {"movflags": "+faststart"} if ending == ".mov" else {}
+    clip = write_clip(tmp_path / f"a{ending}", [scene(n) for n in range(60)], options=index_first)
     assert read(clip)[1] == []
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     frames, problems = read(clip)
@@ -259,9 +260,14 @@ def test_a_finished_file_is_kept_where_it_cannot_get_its_name(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("length", [40, 1000])
-def test_pictures_from_all_over_a_video(tmp_path: Path, length: int) -> None:
+@pytest.mark.parametrize(("ending", "options"), [(".mp4", {}), (".mkv", {"live": "1"})])
+def test_pictures_from_all_over_a_video(
+    tmp_path: Path, length: int, ending: str, options: dict[str, str]
+) -> None:
     pictures = [np.full((32, 32, 3), number * 255 // length, np.uint8) for number in range(length)]
-    source = VideoSource(write_clip(tmp_path / "a.mp4", pictures))
+    source = VideoSource(write_clip(tmp_path / f"a{ending}", pictures, options=options))
+    assert source.count == length
+    assert float(source.duration) == pytest.approx(length / 30, abs=0.1)
     levels = [int(picture.mean()) for picture in source.spread(10)]
     assert len(levels) == pytest.approx(10, abs=1)
     assert levels == sorted(levels)

@@ -49,7 +49,7 @@ def write_clip(
     rotation: int = 0,
     codec: str = "libx264",
     size: tuple[int, int] | None = None,
-    front_index: bool = False,
+    options: dict[str, str] | None = None,
 ) -> Path:
     """Write a video.
 
@@ -61,11 +61,10 @@ def write_clip(
         rotation: degrees that a player turns the video counter-clockwise.
         codec: of the video.
         size: width and height, of the first picture if not given.
-        front_index: where the frames of an .mp4 or .mov lie stands at its beginning, as for the web.
+        options: of the container's muxer.
     """
     if times is None:
         times = [number * 512 for number in range(len(pictures))]
-    options = {"movflags": "+faststart"} if front_index else {}
     with av.open(str(path), "w", container_options=options) as container:
         video = cast(VideoStream, container.add_stream(codec, 30))
         video.width, video.height = size or pictures[0].shape[1::-1]

@@ -110,6 +110,8 @@ class VideoSource:
             self.duration = _duration(container, stream)
             self.count: int | None = stream.frames or round(self.duration * self.rate) or None
             self.size = self._upright_size(container, stream)
+        if not self.duration:
+            self.duration, self.count = self._measure()
         self.fixed_camera = True
 
     def _open(self) -> InputContainer:
@@ -132,6 +134,18 @@ class VideoSource:
         raise InputError(
             f"No frame of {self._path} can be decoded. The file is damaged or of an unknown codec."
         )
+
+    def _measure(self) -> tuple[Fraction, int | None]:
+        """Seconds and frames of a film that does not tell, as one recorded live: by reading all packets."""
+        end, count = Fraction(0), 0
+        with self._open() as container:
+            stream = _video_stream(container)
+            assert stream is not None
+            start = Fraction(container.start_time or 0, av.time_base)
+            for packet in _packets(container, [stream], self._path, lambda _problem: None):
+                end = max(end, _end(packet, start))
+                count += packet.size > 0
+        return end or count / self.rate, count or None
 
     def audio_streams(self, report: Report) -> AudioTemplates:
         """The sound that `frames` hands out as packets; keep it open while the packets are in use.
@@ -163,9 +177,7 @@ class VideoSource:
             clock = _Clock(start, 1 / self.rate)
             end = Fraction(0)
             for packet in _packets(container, [video, *_sound(container)], self._path, report):
-                time_stamp = packet.dts if packet.pts is None else packet.pts
-                if time_stamp is not None:
-                    end = max(end, (time_stamp + (packet.duration or 0)) * packet.time_base - start)
+                end = max(end, _end(packet, start))
                 if isinstance(packet.stream, AudioStream):
                     if packet.size:
                         audio.append(_shifted(packet, start))
@@ -478,6 +490,12 @@ def _packets(
         yield from container.demux(*streams)
     except FFmpegError as error:
         report(f"{path.name}: the file is damaged and ends early ({error}).")
+
+
+def _end(packet: Packet[Any], start: Fraction) -> Fraction:
+    """Seconds from the start of the film to where a packet is over, 0 where it has no time."""
+    time = packet.dts if packet.pts is None else packet.pts
+    return Fraction(0) if time is None else (time + (packet.duration or 0)) * packet.time_base - start
 
 
 def _decode(packet: Packet[Any], path: Path, report: Report) -> list[VideoFrame]:
