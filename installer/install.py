@@ -728,7 +728,9 @@ def remove_script(collection: dict[str, Any], *, filters: bool) -> bool:
 
 def collection_text(collection: dict[str, Any]) -> str:
     """As OBS writes it."""
-    return json.dumps(collection, indent=4, ensure_ascii=False)
+    text = json.dumps(collection, indent=4, ensure_ascii=False)
+    # UTF-8 cannot hold half of a surrogate pair, which JSON can: Python's way to write it is JSON's, too.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def ini_value(text: str, section: str, key: str) -> str:

@@ -521,6 +521,16 @@ def test_a_broken_collection_is_left_alone(user: User, content: str) -> None:
     assert len(scripts(good)) == 1
 
 
+def test_half_a_surrogate_pair_in_a_collection_stays_as_it_is(user: User) -> None:
+    collection = user.add_collection()
+    collection.write_text(r'{"name": "half \ud83d, whole \ud83d\ude00, \\ud83d"}')
+    before = json.loads(collection.read_text())
+    user.install()
+    changed = json.loads(collection.read_text(encoding="utf-8"))
+    assert changed.pop("modules")["scripts-tool"]
+    assert changed == before
+
+
 def test_a_collection_without_scripts_gets_one(user: User) -> None:
     collection = user.add_collection()
     collection.write_text('{"name": "new"}')
