@@ -187,6 +187,20 @@ def test_a_failure_leaves_no_folder(tmp_path: Path, clip: Path) -> None:
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.parametrize("name", ["12:30:00", "film [1] [bold] :cat:"])
+def test_any_name_of_a_film_is_taken_and_told(
+    tmp_path: Path, clip: Path, empty: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    clip.rename(f"{name}.mp4")
+    Path(name).mkdir()
+    target = f"{name}/{name}.mp4"
+    status, said = run("matte", f"{name}.mp4", "--samples", empty, "--model", "difference", "-o", target)
+    assert (status, f"{target}: 20 frames" in said) == (0, True), said
+    status, said = run("matte", f"{name}.mp4", "--samples", empty, "-o", f"{name}.mp4")
+    assert (status, f"{name}.mp4 is an input itself" in said) == (1, True), said
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

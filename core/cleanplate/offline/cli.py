@@ -62,9 +62,9 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure how fast this machine is.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 
-# What is said goes to stderr: stdout is for results.
-console = Console(stderr=True, soft_wrap=True)
-output = Console(soft_wrap=True)
+# What is said goes to stderr: stdout is for results. Names of files are no markup: "[b] :-).mp4".
+console = Console(stderr=True, soft_wrap=True, markup=False, emoji=False)
+output = Console(soft_wrap=True, markup=False, emoji=False)
 
 Model = Annotated[
     str, typer.Option(help="auto, difference, or a network's name (cleanplate doctor lists them).")
@@ -294,7 +294,7 @@ def main() -> None:
         console.print(
             f"This command needs {error.name}, which is not installed. Install it and what belongs to it, "
             f"in a checkout of the project: pip install '.[cpu,{extra}]'",
-            markup=False, style="red",
+            style="red",
         )  # fmt: skip
         sys.exit(FAILED)
 

@@ -116,7 +116,7 @@ class VideoSource:
 
     def _open(self) -> InputContainer:
         try:
-            return av.open(str(self._path), metadata_errors="replace")
+            return av.open(_name(self._path), metadata_errors="replace")
         except (FFmpegError, OSError) as error:
             raise InputError(
                 f"{self._path} cannot be read ({error}). Check the path and the file."
@@ -303,7 +303,7 @@ class VideoSink:
 
     def _open(self, picture: NDArray[np.uint8]) -> tuple[OutputContainer, VideoStream]:
         self._made = make_folders(self._path.parent)
-        container = av.open(str(self._partial), "w", container_options=self._format.container)
+        container = av.open(_name(self._partial), "w", container_options=self._format.container)
         transparent = picture.ndim == 3 and picture.shape[2] == 4
         stream = cast(VideoStream, container.add_stream(self._format.codec, self._rate, self._format.options))
         height, width = picture.shape[:2]
@@ -460,6 +460,11 @@ class _Clock:
         self._last = time
         self.count += 1
         return time
+
+
+def _name(path: Path) -> str:
+    """A file's name for FFmpeg, which would take what stands before a colon for a protocol: `12:30.mp4`."""
+    return str(path.absolute())
 
 
 def _video_stream(container: InputContainer) -> VideoStream | None:
