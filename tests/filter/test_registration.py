@@ -10,6 +10,7 @@ from fake_libobs import FakeLibObs
 
 from cleanplate.obs import libobs, profiling, registration
 from cleanplate.obs.source import FilterSource
+from cleanplate.wire.protocol import SegmentError
 
 SCRIPT = Path(__file__).resolve().parents[2] / "obs_script" / "cleanplate_filter.py"
 
@@ -111,7 +112,7 @@ def test_an_exception_is_logged_once_and_stays_inside(
 
 def test_failed_creation_draws_nothing(registered: FakeLibObs, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: object) -> None:
-        raise OSError("no shared memory")
+        raise SegmentError("Free some space.")
 
     monkeypatch.setattr(registration, "FilterSource", fail)
     own, data = registered.add_filter({})
@@ -121,7 +122,9 @@ def test_failed_creation_draws_nothing(registered: FakeLibObs, monkeypatch: pyte
     info(registered).video_render(handle, None)
     registered.leave()
     assert registered.draws == []
-    assert any("no shared memory" in line for line in registered.log)
+    assert any("Free some space." in line for line in registered.log)
+    apology = registered.find(info(registered).get_properties(handle), "apology").label
+    assert apology == "The filter cannot work: Free some space. When that is mended, restart OBS."
 
 
 def test_hotkeys_press_and_buttons_click(registered: FakeLibObs) -> None:

@@ -103,6 +103,23 @@ def test_an_undecodable_record_asks_for_the_installer() -> None:
         paths.read_install_record()
 
 
+@pytest.mark.parametrize(
+    ("system", "command"),
+    [
+        ("win32", r"py installer\install.py"),
+        ("linux", "python3 installer/install.py"),
+        ("darwin", "python3 installer/install.py"),
+    ],
+)
+def test_the_installer_is_named_as_it_is_run_there(
+    monkeypatch: pytest.MonkeyPatch, system: str, command: str
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    with pytest.raises(NotInstalledError) as caught:
+        paths.worker_python()
+    assert str(caught.value).endswith(f"Run the installer: {command}")
+
+
 def test_a_python_that_is_gone_asks_for_the_installer(home: Path) -> None:
     install({"version": "0.1.0", "python": str(home / "gone"), "models": []})
     with pytest.raises(NotInstalledError, match="gone, is missing"):

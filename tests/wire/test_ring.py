@@ -373,7 +373,7 @@ def test_attach_says_what_is_wrong() -> None:
         Channel.attach(buffer)
     Channel.format(buffer)
     buffer[8] = 1
-    with pytest.raises(LayoutError, match=r"version 1 .* installer"):
+    with pytest.raises(LayoutError, match=r"version 1 .*Restart OBS; .* installer"):
         Channel.attach(buffer)
     buffer[8] = protocol.VERSION
     buffer[40] ^= 1

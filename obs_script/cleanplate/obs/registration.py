@@ -80,7 +80,7 @@ def _create(data: int, source: int) -> int:
             _lib, source, data, str(Path(_folder) / "cleanplate.effect"), handle, _trampolines
         )
     except Exception as error:  # noqa: BLE001 - a handle without a filter draws nothing
-        _stillborn[handle] = str(error)
+        _stillborn[handle] = f"{error} When that is mended, restart OBS."
         _report("create", traceback.format_exc())
     return handle
 

@@ -61,11 +61,11 @@ def read_install_record() -> InstallRecord:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise NotInstalledError(f"The worker is not installed: {path} is missing. {_ADVICE}") from error
+        raise NotInstalledError(f"The worker is not installed: {path} is missing. {_advice()}") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise NotInstalledError(f"{path} cannot be read: {error}. {_ADVICE}") from error
+        raise NotInstalledError(f"{path} cannot be read: {error}. {_advice()}") from error
     if not _is_record(record):
-        raise NotInstalledError(f"{path} is damaged. {_ADVICE}")
+        raise NotInstalledError(f"{path} is damaged. {_advice()}")
     return InstallRecord(record["python"], record["models"], record["version"])
 
 
@@ -77,11 +77,13 @@ def worker_python() -> str:
     """
     python = os.environ.get(PYTHON_VARIABLE) or read_install_record().python
     if not Path(python).is_file():
-        raise NotInstalledError(f"The worker's Python, {python}, is missing. {_ADVICE}")
+        raise NotInstalledError(f"The worker's Python, {python}, is missing. {_advice()}")
     return python
 
 
-_ADVICE = "Run the installer: python3 installer/install.py"
+def _advice() -> str:
+    command = "py installer\\install.py" if sys.platform == "win32" else "python3 installer/install.py"
+    return f"Run the installer: {command}"
 
 
 def _user_folder(windows_variable: str, mac_folder: str, xdg_variable: str, xdg_default: str) -> Path:

@@ -347,8 +347,8 @@ class Channel:
             raise LayoutError("This memory is no Clean Plate segment: pass the name that the filter gives.")
         if version != protocol.VERSION:
             raise LayoutError(
-                f"The filter speaks version {version} of the protocol, this worker {protocol.VERSION}: "
-                "run the installer again, so that both are of one release."
+                f"The filter speaks version {version} of the protocol, this worker {protocol.VERSION}, "
+                "as after an update while OBS ran. Restart OBS; if it says so again, run the installer."
             )
         if view[: protocol.HEADER_BYTES] != protocol.header_bytes():
             raise LayoutError("The segment's header is damaged: remove the filter in OBS and add it again.")
