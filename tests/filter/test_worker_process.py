@@ -181,7 +181,7 @@ def test_death_is_told_with_the_last_words(bench: Bench) -> None:
     bench.running().die(3, b"Traceback\n" + 3000 * b"x" + b"\nImportError: no onnxruntime \n\n")
     supervisor = bench.after(0.1)
     assert supervisor.failure == (
-        "The worker stopped unexpectedly (exit status 3). ImportError: no onnxruntime Trying again in 0.2 s."
+        "The worker stopped unexpectedly (exit status 3). ImportError: no onnxruntime. Trying again in 0.2 s."
     )
     assert bench.said[-1] == supervisor.failure
     assert (
@@ -299,12 +299,37 @@ def test_not_installed(bench: Bench, python: Path) -> None:
     supervisor = bench.after(0)
     assert supervisor.failure == (
         f"The worker cannot be started: The worker's Python, {python}, is missing. "
-        "Run the installer: python3 installer/install.py Trying again in 0.2 s."
+        "Run the installer: python3 installer/install.py. Trying again in 0.2 s."
     )
     assert supervisor.state == "stopped"
     assert bench.commands == []
     python.touch()  # the installer has run
     assert bench.after(FIRST_RETRY_SECONDS).state == "starting"
+    assert supervisor.restarts == 0  # it is the first
+
+
+def test_a_reason_is_logged_once(bench: Bench, python: Path) -> None:
+    python.unlink()
+    for _ in range(100):
+        bench.after(0.5)
+    assert len(bench.said) == 1
+    assert (bench.supervisor.restarts, bench.supervisor.failure[-22:]) == (0, "Trying again in 5.0 s.")
+    python.touch()
+    bench.after(5)
+    for code in (1, 1, 1, 2, 2, 1):
+        bench.started[-1].die(code)
+        bench.after(0.1)
+        bench.after(LONGEST_RETRY_SECONDS)
+    reasons = [line for line in bench.said if "unexpectedly" in line]
+    assert ["status 1" in reason for reason in reasons] == [True, False, True]
+
+    bench.say("running")
+    bench.after(HEALTHY_SECONDS / 2)
+    bench.beat()
+    bench.after(HEALTHY_SECONDS / 2 + 0.1)
+    bench.started[-1].die(1)
+    assert bench.after(0.1).failure == bench.said[-1]  # what happens after a long time is news
+    assert bench.supervisor.restarts == 6
 
 
 def test_a_segment_that_cannot_be_prepared(bench: Bench) -> None:

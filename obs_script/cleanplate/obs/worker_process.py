@@ -98,14 +98,15 @@ class WorkerProcess:
         self._heard = 0.0
         self._retry_at = 0.0
         self._retry_after = FIRST_RETRY_SECONDS
-        self._ever_started = False
+        self._ever_tried = False
+        self._logged_reason = ""
         self._killed_because = ""  # of a worker that was killed and is still there
 
     @property
     def state(self) -> str:
         """``stopped``, or what the worker says: ``starting``, ``loading``, ``running`` or ``error``."""
         if self._process is None or self._killed_because:
-            return "stopped" if self._ever_started else "starting"
+            return "stopped" if self._ever_tried else "starting"
         return str(self.status.get("state", "starting"))
 
     def wake(self) -> None:
@@ -155,6 +156,7 @@ class WorkerProcess:
             self._kill(now, f"The worker did not answer for {silent:.0f} seconds and was stopped.")
         elif self._started + HEALTHY_SECONDS < now:
             self._retry_after = FIRST_RETRY_SECONDS
+            self._logged_reason = ""
 
     def stop(self) -> None:
         """End the worker; it has `STOP_SECONDS` to leave by itself."""
@@ -171,9 +173,7 @@ class WorkerProcess:
         self._forget()
 
     def _start(self, now: float) -> None:
-        if self._ever_started:
-            self.restarts += 1
-        self._ever_started = True
+        self._ever_tried = True
         # The last words of the worker before, which would be taken for the new one's.
         leftover = self._channel.status.read(self._status_sequence)
         if leftover is not None:
@@ -192,6 +192,8 @@ class WorkerProcess:
             self._forget()
             self._back_off(now, f"The worker cannot be started: {error}")
             return
+        if self._started:
+            self.restarts += 1
         self._started = self._heard = now
         self.status = {}
         self.failure = ""
@@ -223,8 +225,11 @@ class WorkerProcess:
         self._back_off(now, reason)
 
     def _back_off(self, now: float, reason: str) -> None:
-        self.failure = f"{reason} Trying again in {self._retry_after:.1f} s."
-        self._say(self.failure)
+        end = "" if reason.endswith((".", "!", "?")) else "."
+        self.failure = f"{reason}{end} Trying again in {self._retry_after:.1f} s."
+        if reason != self._logged_reason:
+            self._say(self.failure)
+            self._logged_reason = reason
         self._retry_at = now + self._retry_after
         self._retry_after = min(2.0 * self._retry_after, LONGEST_RETRY_SECONDS)
 
