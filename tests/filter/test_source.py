@@ -10,6 +10,7 @@ from filter_under_test import FilterUnderTest, MakeFilter
 
 from cleanplate.obs import libobs, source, worker_process
 from cleanplate.obs.render import network_size
+from cleanplate.obs.sample_store import SampleError, SampleStore
 from cleanplate.obs.worker_process import WorkerProcess
 from cleanplate.wire import protocol
 from cleanplate.wire.ring import Channel, SlotInfo
@@ -374,6 +375,26 @@ def test_capture_keeps_samples_and_shows_the_countdown(make_filter: MakeFilter) 
     made.frame()
     assert made.shown() == ["Copy"]  # of the plate, not of the camera
     assert "1 background samples" in " ".join(line.text for line in made.filter.status())
+    kept = f"captured 1 background samples into {store.folder}"
+    wait(lambda: any(kept in line for line in made.lib.log))
+
+
+def test_a_capture_that_cannot_be_stored_is_not_called_one(
+    make_filter: MakeFilter, lib: FakeLibObs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_filter(countdown=0, sample_count=1)
+    wait(lambda: made.filter._store is not None)
+
+    def refuse(*_arguments: object) -> None:
+        raise SampleError("The disk is full.")
+
+    monkeypatch.setattr(SampleStore, "add_pixels", refuse)
+    made.filter.start_capture()
+    while made.filter._capture is not None:
+        made.frame()
+        time.sleep(0.02)
+    wait(lambda: any("the capture failed: The disk is full." in line for line in lib.log))
+    assert not any("background samples into" in line for line in lib.log)
 
 
 def test_plate_takes_the_old_background_out(make_filter: MakeFilter) -> None:
@@ -512,6 +533,7 @@ def test_no_picture_was_chosen_as_a_sample(make_filter: MakeFilter) -> None:
 def test_a_background_that_could_not_be_read_is_tried_again(
     make_filter: MakeFilter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(source, "RELOAD_SECONDS", 60.0)
     path = tmp_path / "background.png"
     made = make_filter(background="image", image_path=str(path))
 

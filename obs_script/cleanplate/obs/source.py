@@ -101,6 +101,7 @@ class FilterSource:
         self._image_failure = ""
         self._plate: Optional[Picture] = None
         self._samples_generation = 0
+        self._stored = 0  # samples of the capture under way
         self._sample_failure = ""
 
         self._worker = WorkerProcess(
@@ -529,6 +530,7 @@ class FilterSource:
         packed = b"".join(rows[y * stride : y * stride + 4 * width] for y in range(height))
         try:
             self._store.add_pixels(packed, width, height)
+            self._stored += 1
         except SampleError as error:
             self._sample_failure = str(error)
 
@@ -538,11 +540,16 @@ class FilterSource:
         if self._store is None:
             self._sample_failure = "There is no folder for samples: see OBS' log, and restart OBS."
             return
-        if not self._sample_failure:
+        failure = self._sample_failure
+        if not failure:
             self._store.problems.clear()  # what they advise has been done
-        replace = self.settings.capture_mode == settings.REPLACE and not self._sample_failure
+        replace = self.settings.capture_mode == settings.REPLACE and not failure
         self._keep_newest(self._store, capture.count if replace else MOST_SAMPLES)
-        self._say(f"captured {capture.taken} background samples into {self._store.folder}")
+        if self._stored:
+            self._say(f"captured {self._stored} background samples into {self._store.folder}")
+        if failure:
+            self._say(f"the capture failed: {failure}")
+        self._stored = 0
 
     def _clear_samples(self) -> None:
         if self._store is not None:
