@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from clips import HEIGHT, WIDTH, room, scene, sound_samples, video_times, write_clip
+from numpy.typing import NDArray
 from obsws_python.error import OBSSDKRequestError
 from typer.testing import CliRunner
 
@@ -303,6 +304,42 @@ def test_samples_of_two_captures_are_not_mixed(tmp_path: Path) -> None:
 def test_a_file_is_no_folder_for_samples(tmp_path: Path, clip: Path) -> None:
     status, said = run("capture", clip, "--video", clip)
     assert (status, "cannot be made" in said) == (1, True), said
+
+
+class FakeCamera:
+    """A camera with two sizes, which gives 640x480 unless a larger one is asked for, as OpenCV has them."""
+
+    def __init__(self, number: int) -> None:
+        self._asked: dict[int, float] = {}
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return True
+
+    def set(self, what: int, value: float) -> bool:
+        self._asked[what] = value
+        return True
+
+    def get(self, what: int) -> float:
+        assert what == cv2.CAP_PROP_FPS
+        return 5
+
+    def read(self) -> tuple[bool, NDArray[np.uint8]]:
+        wide = self._asked.get(cv2.CAP_PROP_FRAME_WIDTH, 0) > 1000
+        return True, room(1280, 720) if wide else room(640, 480)
+
+    def release(self) -> None:
+        pass
+
+
+def test_a_camera_is_asked_for_pictures_of_a_films_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
+    status, said = run("capture", tmp_path / "samples", "--countdown", "0")
+    assert (status, said.count("1280x720 sample taken")) == (0, 8), said
+    sample = cv2.imread(str(tmp_path / "samples" / "sample0.png"))
+    assert sample is not None
+    assert sample.shape == (720, 1280, 3)
 
 
 def test_a_missing_camera_is_explained(tmp_path: Path) -> None:

@@ -548,7 +548,7 @@ def test_a_camera_that_is_turned_and_turned_back(tmp_path: Path) -> None:
             bench.now += 1.1
         error = bench.status(at_once=True)["error"]
         if width < height:
-            assert "does not fit a video of 32x64" in error["message"]
+            assert "2.00 times as wide as high, the video 0.50 times" in error["message"]
         else:
             assert error is None
             assert bench.matte().info.generation == generation

@@ -83,8 +83,9 @@ class BackgroundSamples:
             aspect = image.shape[1] / image.shape[0]
             if abs(aspect / (width / height) - 1) > ASPECT_TOLERANCE:
                 raise SampleError(
-                    f"A background sample of {image.shape[1]}x{image.shape[0]} does not fit a video of "
-                    f"{width}x{height}. Capture the background again."
+                    f"A background sample of {image.shape[1]}x{image.shape[0]} is {aspect:.2f} times as wide "
+                    f"as high, the video {width / height:.2f} times. Capture the background again, with the "
+                    "camera set to the video's aspect ratio."
                 )
         return [resize_picture(image, width, height) for image in self._images]
 

@@ -20,6 +20,9 @@ from cleanplate.offline.video import VideoSource
 SAMPLING_SECONDS = Fraction(2)
 """All samples of one capture together, as in OBS."""
 
+CAMERA_SIZE = (1920, 1080)
+"""Asked of a camera, which takes the nearest that it has; unasked it gives 640x480, no film's shape."""
+
 
 def camera_frames(number: int) -> Generator[Picture]:
     """Pictures of a camera, for ever, as fast as it gives them.
@@ -30,7 +33,7 @@ def camera_frames(number: int) -> Generator[Picture]:
     Raises:
         CameraError: it cannot be opened, or stops.
     """
-    camera = cv2.VideoCapture(number)
+    camera = _open(number)
     try:
         if not camera.isOpened():
             raise CameraError(
@@ -47,10 +50,17 @@ def camera_frames(number: int) -> Generator[Picture]:
 
 def camera_rate(number: int) -> Fraction:
     """Frames per second that a camera announces, 30 where it does not."""
-    camera = cv2.VideoCapture(number)
+    camera = _open(number)
     rate = camera.get(cv2.CAP_PROP_FPS)
     camera.release()
     return Fraction(round(rate)) if rate >= 1 else Fraction(30)
+
+
+def _open(number: int) -> cv2.VideoCapture:
+    camera = cv2.VideoCapture(number)
+    camera.set(cv2.CAP_PROP_FRAME_WIDTH, CAMERA_SIZE[0])
+    camera.set(cv2.CAP_PROP_FRAME_HEIGHT, CAMERA_SIZE[1])
+    return camera
 
 
 def video_frames(path: Path, begin: float, report: Report) -> Generator[Picture]:
@@ -89,7 +99,12 @@ def refuse_samples(folder: Path) -> None:
 
 
 def capture(
-    frames: Generator[Picture], folder: Path, *, rate: Fraction, count: int, on_sample: Callable[[], None]
+    frames: Generator[Picture],
+    folder: Path,
+    *,
+    rate: Fraction,
+    count: int,
+    on_sample: Callable[[Picture], None],
 ) -> list[Path]:
     """Write background samples, each the mean of several frames: that takes most of the noise away.
 
@@ -98,7 +113,7 @@ def capture(
         folder: gets `sample0.png` and so on, all or none of them; made if missing.
         rate: frames per second, to spread the samples over `SAMPLING_SECONDS`.
         count: samples to make.
-        on_sample: is called after each.
+        on_sample: gets each one after it is written.
 
     Returns:
         The files.
@@ -122,7 +137,7 @@ def capture(
                 path = folder / f"sample{number}.png"
                 write_picture(path, sample)
                 paths.append(path)
-                on_sample()
+                on_sample(sample)
     except BaseException:
         for path in paths:
             path.unlink(missing_ok=True)

@@ -186,8 +186,9 @@ def capture(
                 frames, countdown, lambda left: console.print(f"Leave the picture: {left} s")
             )
         paths = capturing.capture(
-            frames, folder, rate=rate, count=count, on_sample=lambda: console.print("sample taken")
-        )
+            frames, folder, rate=rate, count=count,
+            on_sample=lambda sample: console.print(f"{sample.shape[1]}x{sample.shape[0]} sample taken"),
+        )  # fmt: skip
     console.print(f"{len(paths)} background samples in {folder}")
 
 
