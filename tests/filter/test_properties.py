@@ -1,14 +1,20 @@
 """The property dialog and the settings behind it."""
 
 import dataclasses
+import re
+from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from fake_libobs import FakeLibObs
 from filter_under_test import MakeFilter
 
 from cleanplate.obs import libobs, properties, registration, settings
 from cleanplate.obs.properties import StatusLine
+from cleanplate.obs.sample_store import SAMPLE_KINDS
 from cleanplate.obs.settings import Settings
+from cleanplate.worker.sample_files import read_samples
 
 
 def test_defaults_come_back(lib: FakeLibObs) -> None:
@@ -68,6 +74,27 @@ def test_only_what_the_background_uses_shows(
     assert changed(7, root, 0, made.data)
     names = ("color", "image_path", "image_fit", "blur_radius")
     assert {name for name in names if lib.find(root, name).visible} == visible
+
+
+def test_the_worker_reads_all_that_the_dialog_offers_as_samples(
+    make_filter: MakeFilter, lib: FakeLibObs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    offered = {}
+    add_path = lib.obs_properties_add_path
+
+    def remember(group: int, name: bytes, label: bytes, kind: int, pattern: bytes, start: None) -> int:
+        offered[name] = re.findall(r"\*(\.\w+)", pattern.decode())
+        return add_path(group, name, label, kind, pattern, start)
+
+    monkeypatch.setattr(lib, "obs_properties_add_path", remember)
+    make_filter().filter.properties()
+    assert offered[b"sample_path"] == list(SAMPLE_KINDS)
+    assert ".tga" in offered[b"image_path"]
+    for kind in SAMPLE_KINDS:
+        path = tmp_path / f"room{kind}"
+        assert cv2.imwrite(str(path), np.full((4, 4, 3), 90, np.uint8))
+        _, report = read_samples([path])
+        assert report.refused == []
 
 
 def test_a_missing_model_stays_chosen(lib: FakeLibObs, make_filter: MakeFilter) -> None:

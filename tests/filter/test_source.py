@@ -524,6 +524,16 @@ def test_a_picture_that_is_none(make_filter: MakeFilter) -> None:
     wait(lambda: any("/nonexistent.png" in line.text for line in made.filter.status()))
 
 
+def test_a_picture_that_only_obs_can_read_is_no_sample(make_filter: MakeFilter, tmp_path: Path) -> None:
+    path = tmp_path / "room.TGA"
+    path.write_bytes(b"whatever libobs can read")
+    made = make_filter(sample_path=str(path))
+    made.filter.add_sample_file()
+    wait(lambda: any(f"cannot read {path}. Choose" in line.text for line in made.filter.status()))
+    assert made.filter._store is not None
+    assert made.filter._store.samples == []
+
+
 def test_no_picture_was_chosen_as_a_sample(make_filter: MakeFilter) -> None:
     made = make_filter()
     made.filter.add_sample_file()

@@ -8,6 +8,7 @@ for ever; the handle that libobs gives back tells them which filter is meant.
 from typing import Any, List, NamedTuple, Sequence, Tuple
 
 from cleanplate.obs import libobs, settings
+from cleanplate.obs.sample_store import SAMPLE_KINDS
 from cleanplate.obs.settings import Settings
 
 Choices = Sequence[Tuple[str, str]]  # label, value
@@ -44,6 +45,7 @@ _PROVIDERS: Choices = (
     ("OpenVINO", "openvino"),
     ("CPU", "cpu"),
 )
+_SAMPLES = f"Pictures ({' '.join('*' + kind for kind in SAMPLE_KINDS)})"
 _PICTURES = "Pictures (*.png *.jpg *.jpeg *.bmp *.tga *.webp)"
 
 
@@ -104,7 +106,7 @@ def build(
     lib.obs_properties_add_int_slider(samples, b"sample_count", b"Samples to take", 1, 16, 1)
     _list(lib, samples, "capture_mode", "A new capture shall", _CAPTURE_MODES)
     lib.obs_properties_add_path(
-        samples, b"sample_path", b"Picture of the empty scene", libobs.OBS_PATH_FILE, _PICTURES.encode(), None
+        samples, b"sample_path", b"Picture of the empty scene", libobs.OBS_PATH_FILE, _SAMPLES.encode(), None
     )
     lib.obs_properties_add_button2(
         samples, b"add_file", b"Add the picture as a sample", buttons.add_file, handle

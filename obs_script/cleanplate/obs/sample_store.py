@@ -17,6 +17,8 @@ import zlib
 from pathlib import Path
 from typing import List, NamedTuple, Set
 
+SAMPLE_KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")  # of pictures that both libobs and the worker read
+
 _LIST = "samples.json"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_RGBA = struct.pack(">BBBBB", 8, 6, 0, 0, 0)  # depth, colour type, compression, filter, interlace

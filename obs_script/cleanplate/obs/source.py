@@ -21,7 +21,7 @@ from cleanplate.obs.capture import Capture
 from cleanplate.obs.gpu import Effect, GraphicsError, Picture
 from cleanplate.obs.properties import StatusLine
 from cleanplate.obs.render import Renderer, Source
-from cleanplate.obs.sample_store import SampleError, SampleStore
+from cleanplate.obs.sample_store import SAMPLE_KINDS, SampleError, SampleStore
 from cleanplate.obs.settings import Settings
 from cleanplate.obs.worker_process import WorkerProcess
 from cleanplate.wire.protocol import WireError
@@ -571,6 +571,10 @@ class FilterSource:
             return
         if not path:
             self._sample_failure = "Choose a picture first."
+            return
+        if Path(path).suffix.lower() not in SAMPLE_KINDS:
+            kinds = ", ".join(SAMPLE_KINDS)
+            self._sample_failure = f"The worker cannot read {path}. Choose a picture of these kinds: {kinds}."
             return
         try:
             picture = Picture(self._lib, path)  # proves that OBS can read it, and tells its size
