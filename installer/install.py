@@ -1097,7 +1097,8 @@ class Installation:
                         changes.write(backup, path.read_text(encoding="utf-8"))
                     changes.write(path, collection_text(collection))
         if not scene_collections(self.folders.obs):
-            self._detail("OBS has no scene collection yet: start it once, close it and run this again,")
+            self._detail(f"OBS has no scene collection in {self.folders.obs} yet:")
+            self._detail("start it once, close it and run this again,")
             self._detail(f"or add {script} in OBS under Tools > Scripts")
 
     # 7
@@ -1107,13 +1108,18 @@ class Installation:
             self._detail("not needed on this system")
             return
         settings = obs_settings_file(self.folders.obs)
-        if not settings.exists() or self._obs is None:
-            self._detail("OBS has not been started yet: start it once, close it and run this again")
-            return
-        text = settings.read_text(encoding="utf-8-sig")
+        text = settings.read_text(encoding="utf-8-sig") if settings.exists() else ""
         present = ini_value(text, *OBS_PYTHON)
         if present:
             self._detail(f"OBS uses the one in {present}")
+            return
+        if self._obs is None:
+            self._detail("OBS Studio was not found (one from Steam, or a portable one, is not looked for).")
+            self._detail("Name a Python in it under Tools > Scripts > Python Settings: for OBS 30.1 or newer")
+            self._detail("Python 3.12 or older, for OBS 29.1 or 30.0 3.11 or older, before that 3.10 or 3.9.")
+            return
+        if not settings.exists():
+            self._detail("OBS has not been started yet: start it once, close it and run this again")
             return
         newest = newest_python_for(self._obs.version)
         found = self.system.python_for_obs(newest)

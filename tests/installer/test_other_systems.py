@@ -124,6 +124,20 @@ def test_a_python_that_obs_cannot_use_is_not_named(windows: User) -> None:
     assert settings.read_text() == GLOBAL_INI
 
 
+def test_an_obs_that_was_not_found_is_not_said_to_be_new(windows: User) -> None:
+    settings = write_settings(windows, "user.ini", GLOBAL_INI)
+    windows.system.find_obs = lambda: None
+    said = windows.install()
+    assert "one from Steam, or a portable one, is not looked for" in said
+    assert "Tools > Scripts > Python Settings: for OBS 30.1 or newer" in said
+    assert "has not been started" not in said
+    assert settings.read_text() == GLOBAL_INI
+
+
+def test_an_obs_that_was_never_started_is_told(windows: User) -> None:
+    assert "OBS has not been started yet: start it once" in windows.install()
+
+
 def test_a_running_obs_would_overwrite_its_settings(windows: User) -> None:
     settings = write_settings(windows, "user.ini", GLOBAL_INI)
     windows.system.obs_runs = True
