@@ -58,6 +58,19 @@ def test_a_folder_gives_its_pictures_by_name(tmp_path: Path) -> None:
     assert all(frame.fresh for frame in frames)
 
 
+def test_the_frames_of_a_sequence_are_counted_through(tmp_path: Path) -> None:
+    names = ["frame1", "frame2", "frame02b", "frame9", "frame10", "frame1000"]
+    paths = [tmp_path / f"{name}.png" for name in names]
+    for path in paths:
+        cv2.imwrite(str(path), room())
+    of_folder = PictureSource.of_folder(tmp_path, sequence=True)
+    assert [frame.name for frame in of_folder.frames(pytest.fail)] == names
+    given = PictureSource(sorted(paths), sequence=True)
+    assert [frame.name for frame in given.frames(pytest.fail)] == names
+    on_their_own = PictureSource(paths[::-1])
+    assert [frame.name for frame in on_their_own.frames(pytest.fail)] == names[::-1]
+
+
 def test_the_frames_of_a_sequence_have_times(tmp_path: Path) -> None:
     for number in range(3):
         cv2.imwrite(str(tmp_path / f"{number}.png"), room())

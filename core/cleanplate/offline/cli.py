@@ -111,7 +111,10 @@ def matte(
         bool, typer.Option("--alpha-only", help="Write the matte in grey instead.")
     ] = False,
     sequence: Annotated[
-        bool, typer.Option("--sequence", help="The pictures are the frames of one film by a fixed camera.")
+        bool,
+        typer.Option(
+            "--sequence", help="The pictures are the frames of one film by a fixed camera, by their numbers."
+        ),
     ] = False,
     fps: Annotated[float, typer.Option(min=1, max=1000, help="Frames per second of a --sequence.")] = 30,
     model: Model = "auto",

@@ -1,5 +1,6 @@
 """Reading and writing pictures, one file each."""
 
+import re
 from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -27,8 +28,15 @@ def is_picture(path: Path) -> bool:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures in a folder, by name; sub-folders and other files are left out."""
-    return sorted(path for path in folder.iterdir() if path.is_file() and is_picture(path))
+    """The pictures in a folder, by `counting_order`; sub-folders and other files are left out."""
+    pictures = (path for path in folder.iterdir() if path.is_file() and is_picture(path))
+    return sorted(pictures, key=counting_order)
+
+
+def counting_order(path: Path) -> list[tuple[str, int]]:
+    """Sorts names as people count: frame2 before frame10."""
+    parts = re.findall("([^0-9]*)([0-9]*)", str(path.with_suffix("")))
+    return [(text, int(digits or -1)) for text, digits in parts]
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -88,7 +96,7 @@ class PictureSource:
     """Pictures from files: unrelated ones, or the frames of a film.
 
     Args:
-        paths: the files, in order.
+        paths: the files; of a sequence in any order: they are counted through.
         sequence: they are frames of one film by a fixed camera, `rate` per second.
         rate: frames per second.
 
@@ -104,7 +112,7 @@ class PictureSource:
             if path.stem in by_stem:
                 raise InputError(f"{by_stem[path.stem]} and {path} have the same name. Rename one of them.")
             by_stem[path.stem] = path
-        self.paths: Sequence[Path] = paths
+        self.paths: Sequence[Path] = sorted(paths, key=counting_order) if sequence else paths
         self._sequence = sequence
         self.count: int | None = len(paths)
         self.rate = rate
@@ -117,7 +125,7 @@ class PictureSource:
     def of_folder(
         cls, folder: Path, *, sequence: bool = False, rate: Fraction = Fraction(30)
     ) -> "PictureSource":
-        """All pictures in a folder, by name."""
+        """All pictures in a folder, by `counting_order`."""
         paths = pictures_in(folder)
         if not paths:
             raise InputError(f"There is no picture in {folder}. Give a folder with PNG or JPEG files.")
