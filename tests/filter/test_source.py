@@ -446,9 +446,15 @@ def test_a_damaged_sample_is_told_of_until_the_user_has_answered(
     wait(lambda: not told())
 
 
-def test_a_copied_filter_gets_samples_of_its_own(make_filter: MakeFilter) -> None:
+def test_a_copied_filter_gets_samples_of_its_own(
+    make_filter: MakeFilter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = make_filter()
-    capture(first)
+    with monkeypatch.context() as yesterday:
+        yesterday.setattr(time, "time_ns", lambda: 1_795_000_000_000_000_000)
+        capture(first)
+    assert first.filter._store is not None
+    samples = first.filter._store.samples
     kept = first.filter._sample_set
     copy = make_filter(sample_set=kept)
     assert copy.filter._sample_set != kept
@@ -457,7 +463,7 @@ def test_a_copied_filter_gets_samples_of_its_own(make_filter: MakeFilter) -> Non
     first.filter.clear_samples()
     wait(lambda: not first.filter._store or not first.filter._store.samples)
     assert copy.filter._store is not None
-    assert len(copy.filter._store.samples) == 1
+    assert [sample[1:] for sample in copy.filter._store.samples] == [sample[1:] for sample in samples]
 
 
 @pytest.mark.parametrize("private", [False, True])
@@ -471,8 +477,14 @@ def test_a_copy_that_obs_never_saves_leaves_no_samples(
     wait(lambda: copy.filter._plate is not None)
     store = copy.filter._store
     assert store is not None
+    log = Path(copy.filter._worker.log_path)
+    logs = [log, log.with_name(f"{log.name}.1")]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    for path in logs:
+        path.touch()
     make_filter.destroy(copy)
     assert store.folder.exists() != private
+    assert [path.exists() for path in logs] == [not private] * 2
     assert first.filter._store is not None
     assert first.filter._store.folder.is_dir()
 

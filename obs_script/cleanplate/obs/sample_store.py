@@ -15,7 +15,7 @@ import struct
 import time
 import zlib
 from pathlib import Path
-from typing import List, NamedTuple, Set
+from typing import List, NamedTuple, Optional, Set
 
 SAMPLE_KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")  # of pictures that both libobs and the worker read
 
@@ -78,13 +78,14 @@ class SampleStore:
         """
         self._add(_encode_png(rgba, width, height), ".png", width, height)
 
-    def add_file(self, path: Path, width: int, height: int) -> None:
+    def add_file(self, path: Path, width: int, height: int, captured: Optional[str] = None) -> None:
         """Keep a copy of a picture file, bit for bit.
 
         Args:
             path: A picture that libobs has already decoded.
             width: Its size, in pixels.
             height: Its size, in pixels.
+            captured: The time of its capture, as in `Sample`; None for now.
 
         Raises:
             SampleError: The picture could not be read or the copy not be written.
@@ -93,7 +94,7 @@ class SampleStore:
             content = path.read_bytes()
         except OSError as error:
             raise SampleError(f"Cannot read {path}: {error.strerror}. Choose another picture.") from error
-        self._add([content], path.suffix.lower(), width, height)
+        self._add([content], path.suffix.lower(), width, height, captured)
 
     def keep_newest(self, count: int) -> None:
         """Forget and delete all but the newest `count` samples; with 0 also what was set aside.
@@ -113,17 +114,19 @@ class SampleStore:
         shutil.rmtree(self.folder, ignore_errors=True)
         self._listed = []
 
-    def _add(self, content: List[bytes], suffix: str, width: int, height: int) -> None:
+    def _add(
+        self, content: List[bytes], suffix: str, width: int, height: int, captured: Optional[str] = None
+    ) -> None:
         now = time.time_ns()
         while True:
-            captured = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now // 10**9))
-            path = self.folder / f"{captured.replace(':', '')}-{now % 10**9:09d}{suffix}"
+            added = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now // 10**9))
+            path = self.folder / f"{added.replace(':', '')}-{now % 10**9:09d}{suffix}"
             if not path.exists():
                 break
             now += 1  # Windows' clock stands still for 16 ms at a time
         _write_atomically(path, content)
         try:
-            self._write_list([*self._listed, Sample(path.name, captured, width, height)])
+            self._write_list([*self._listed, Sample(path.name, captured or added, width, height)])
         except SampleError:
             with contextlib.suppress(OSError):  # or it would come back when the list is lost
                 path.unlink()

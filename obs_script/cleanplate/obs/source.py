@@ -6,6 +6,7 @@ thread does all that may block. They share plain attributes that each have one w
 thread must do for another thread, or the reverse, is handed over by assigning a finished object.
 """
 
+import contextlib
 import json
 import re
 import statistics
@@ -477,8 +478,13 @@ class FilterSource:
 
     def _leave(self) -> None:
         self._worker.stop()
-        if self._is_passing and self._store is not None:
-            self._store.remove()
+        if self._is_passing:
+            if self._store is not None:
+                self._store.remove()
+            log = Path(self._worker.log_path)
+            for path in log.parent.glob(f"{log.name}*"):  # with the older ones, `.1` and `.2`
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     def _prepare_segment(self) -> None:
         """Put right what a worker must find; the one before may have written anything anywhere."""
@@ -504,7 +510,8 @@ class FilterSource:
         self._store = SampleStore(folder / self._sample_set)
         if copied_set:
             for sample in SampleStore(folder / copied_set).samples:
-                self._store.add_file(folder / copied_set / sample.file, sample.width, sample.height)
+                path = folder / copied_set / sample.file
+                self._store.add_file(path, sample.width, sample.height, sample.captured)
         self._samples_changed()
 
     def _samples_changed(self) -> None:
