@@ -43,6 +43,7 @@ import os
 import platform
 import plistlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -176,6 +177,10 @@ class System(ABC):
         yield [sys.executable]
         for major, minor in WORKER_PYTHONS:
             yield [f"python{major}.{minor}"]
+
+    def typed(self, program: Path) -> str:
+        """A program's path as it is typed into a terminal."""
+        return shlex.quote(str(program))
 
     def obs_python(self) -> str | None:
         """What is known of the Python that OBS was built with, where it cannot be chosen."""
@@ -378,6 +383,10 @@ class Windows(System):
     def environment_python(self, environment: Path) -> Path:
         """Windows has its own place for it."""
         return environment / "Scripts" / "python.exe"
+
+    def typed(self, program: Path) -> str:
+        """Windows knows no single quotes."""
+        return subprocess.list2cmdline([str(program)])
 
     def python_candidates(self) -> Iterator[list[str]]:
         """By the launcher, without those from the Microsoft Store."""
@@ -1145,7 +1154,7 @@ class Installation:
         self._say("  2. Choose 'Clean Plate background removal'.")
         self._say("  3. Press 'Capture background' and leave the picture until the number over it has gone.")
         command = self.system.environment_python(self.folders.environment).with_name("cleanplate")
-        self._say(f"For videos and pictures there is a command line: {command}")
+        self._say(f"For videos and pictures there is a command line: {self.system.typed(command)}")
 
 
 OBS_PYTHON = ("Python", "Path64bit")

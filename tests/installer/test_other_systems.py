@@ -2,6 +2,7 @@ import json
 import platform
 import sys
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 import install
 import pytest
@@ -157,6 +158,19 @@ def test_the_task_list_tells_whether_obs_runs(windows: User) -> None:
     assert not install.Windows.obs_is_running(windows.system)
     windows.system.answers["tasklist"] = "obs64.exe    4242 Console    1    300,000 K\n"
     assert install.Windows.obs_is_running(windows.system)
+
+
+@pytest.mark.parametrize(
+    ("system", "command"),
+    [
+        (FakeMac, "'{home}/Library/Application Support/cleanplate/env/bin/cleanplate'"),
+        (FakeWindows, '"{home}/Local/cleanplate/env/Scripts/cleanplate"'),
+    ],
+)
+def test_a_command_line_with_a_space_can_be_typed(tmp_path: Path, system: Any, command: str) -> None:
+    home = tmp_path / "a home"
+    said = User(system(home)).install()
+    assert said.endswith(f"there is a command line: {command.format(home=home)}")
 
 
 def test_mac_folders_and_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
