@@ -409,6 +409,22 @@ def test_plate_takes_the_old_background_out(make_filter: MakeFilter) -> None:
     assert made.lib.on_screen()[0].parameters["decontaminate"] == 0.0
 
 
+def test_a_blurred_plate_is_made_anew_once_a_second(
+    make_filter: MakeFilter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A graphics device that was reset has lost it, and tells nobody."""
+    made = make_filter(background="plate_blur", cover="background")
+    capture(made)
+    made.frame()
+    blurs = []
+    now = time.monotonic()
+    for tenth in range(30):
+        monkeypatch.setattr(time, "monotonic", lambda tenth=tenth: now + tenth / 10)
+        made.frame()
+        blurs.append(any(draw.technique == "Blur" for draw in made.lib.draws))
+    assert sum(blurs) in (2, 3)
+
+
 def test_samples_come_back_and_can_be_cleared(make_filter: MakeFilter, lib: FakeLibObs) -> None:
     first = make_filter()
     capture(first)

@@ -395,7 +395,8 @@ class Renderer:
         if kind == settings.PLATE_BLUR:
             if plate is None or not plate.texture:
                 return False
-            key: object = (plate.path, settings_.blur_radius)
+            # Anew once a second: Direct3D forgets what was drawn when Windows resets the graphics card.
+            key: object = (plate.path, settings_.blur_radius, int(time.monotonic()))
             return self._blurred_backdrop(key, settings_.blur_radius, b"Downscale", plate.texture)
         slot = self.slot_of_matte(settings_.max_age_ms)
         if slot is None:
