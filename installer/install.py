@@ -208,14 +208,23 @@ class System(ABC):
             return subprocess.CompletedProcess(list(command), 127, "", str(error))
 
     def follow(self, command: Sequence[str], say: Callable[[str], None]) -> int:
-        """Run a program for long, passing on each line that it writes; its status."""
+        """Run a program for long, passing on each line that it writes; its status.
+
+        Raises:
+            KeyboardInterrupt: the user stopped it, and it has ended.
+        """
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
             env=self.variables, stdin=subprocess.DEVNULL,
         ) as process:  # fmt: skip
             assert process.stdout is not None
-            for line in process.stdout:
-                say(line.rstrip())
+            try:
+                for line in process.stdout:
+                    say(line.rstrip())
+            except KeyboardInterrupt:
+                # The terminal has stopped the program, too: what it still tidies up, nobody else may touch.
+                process.communicate()
+                raise
         return process.returncode
 
     def is_root(self) -> bool:

@@ -1,7 +1,9 @@
 import errno
 import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -710,6 +712,27 @@ def test_programs_that_are_missing_or_slow_do_no_harm() -> None:
     system = install.Linux()
     assert system.run(["no-such-program"]).returncode == 127
     assert system.run([sys.executable, "-c", "import time; time.sleep(9)"], 0.1).returncode == 127
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, os.kill does not interrupt")
+def test_a_program_that_the_user_stops_is_waited_for(tmp_path: Path) -> None:
+    program = """if True:
+        import os, pathlib, sys, time
+        try:
+            print(os.getpid(), flush=True)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            time.sleep(1)
+            pathlib.Path(sys.argv[1]).touch()
+    """
+
+    def stop_both(line: str) -> None:
+        os.kill(int(line), signal.SIGINT)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        install.Linux().follow([sys.executable, "-c", program, str(tmp_path / "tidied up")], stop_both)
+    assert (tmp_path / "tidied up").exists()
 
 
 def test_another_obs_settings_folder_does_not_count_as_running(tmp_path: Path) -> None:
