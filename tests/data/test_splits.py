@@ -7,6 +7,7 @@ import pytest
 
 from cleanplate.data.splits import (
     HELD_OUT_SIGNERS,
+    KNOWN_TWICE,
     MEASURE_ONLY_SOURCES,
     PEOPLE_SOURCES,
     ROOM_SOURCES,
@@ -39,6 +40,15 @@ def test_no_group_is_in_both_splits(source: str) -> None:
 @pytest.mark.parametrize("source", MEASURE_ONLY_SOURCES)
 def test_evaluation_archives_never_train(source: str) -> None:
     assert {split_of(source, f"{index:04}") for index in range(300)} == {Split.HELD_OUT}
+
+
+def test_people_known_from_both_sides_are_unused() -> None:
+    unused = {name for name in KNOWN_TWICE if split_of(*name.split("/")) is Split.UNUSED}
+    assert unused == KNOWN_TWICE
+    assert (
+        split_of("portraits-train", "00898") is Split.HELD_OUT
+    )  # its other picture, 00878, would have trained
+    assert split_of("people-full", "0223") is Split.HELD_OUT
 
 
 def test_rooms_of_a_house_stay_together() -> None:

@@ -55,6 +55,11 @@ def test_trimap_iou_looks_near_the_edge_only() -> None:
     pred[19:21, 19:21] = 0  # a hole far from the edge
     assert metrics.trimap_iou(pred, true, 2) == 1
     assert metrics.trimap_iou(pred, true, 12) < 1
+    # Two rings of a square of 20 px, one of person and one of background, and nothing found.
+    inner, outer = 20**2 - 18**2, 22**2 - 20**2
+    nothing = np.zeros_like(true)
+    assert metrics.trimap_iou(nothing, true, 1) == pytest.approx((0 + outer / (outer + inner)) / 2)
+    assert np.isnan(metrics.trimap_iou(nothing, np.ones_like(true), 4))
 
 
 def test_mad_and_mse() -> None:
@@ -64,12 +69,14 @@ def test_mad_and_mse() -> None:
 
 
 def test_grad_of_a_ramp() -> None:
-    """A Gaussian derivative of a ramp is its slope: every inner pixel counts its square."""
+    """Every inner pixel of a ramp counts the square of its slope times the kernel's sum of x f(x)."""
     ramp = np.tile(np.arange(60) / 100, (40, 1)).astype(np.float32)
     flat = np.zeros_like(ramp)
-    inner = 40 * (60 - 2 * metrics.GRADIENT_REACH) * 0.01**2 / 1000
-    everywhere = 40 * 60 * 0.01**2 / 1000
-    assert inner < metrics.grad(ramp, flat) < everywhere
+    # In the continuum the sum is that of the unit kernel -x exp(-r^2 / 2 s^2) / N: N^2 = pi s^4 / 2.
+    per_slope = 2 * np.pi * metrics.GRADIENT_SIGMA**4 / np.sqrt(np.pi * metrics.GRADIENT_SIGMA**4 / 2)
+    inner = 40 * (60 - 2 * metrics.GRADIENT_REACH) * (0.01 * per_slope) ** 2 / 1000
+    everywhere = 40 * 60 * (0.01 * per_slope) ** 2 / 1000
+    assert 0.9 * inner < metrics.grad(ramp, flat) < everywhere
     assert metrics.grad(ramp, ramp) == 0
 
 

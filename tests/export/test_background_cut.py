@@ -10,8 +10,9 @@ import torch
 from cleanplate.engine.card import read_card
 from cleanplate.engine.matting import available_models, create_engine
 from cleanplate.export.background_cut import background_cut_graphs, load_background_cut
-from cleanplate.export.writer import CardText, CheckpointError, export_network
+from cleanplate.export.writer import CardText, export_network
 from cleanplate.nets.background_cut import BackgroundCutNet, scaled_widths
+from cleanplate.nets.checkpoint import CheckpointError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter warns of its own age
 

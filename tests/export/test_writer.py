@@ -7,19 +7,21 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import typer
 
 from cleanplate.engine.matting import available_models, create_engine
+from cleanplate.export.commands import export
 from cleanplate.export.graphs import cleanplate_graphs
 from cleanplate.export.writer import (
     CHECKED_SIZES,
     TOLERANCE,
     CardText,
-    CheckpointError,
     MismatchError,
     check_graphs,
     export_network,
     load_network,
 )
+from cleanplate.nets.checkpoint import CheckpointError
 from cleanplate.nets.cleanplate import CleanPlateNet
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter warns of its own age
@@ -89,6 +91,23 @@ def test_loading_is_strict(net: CleanPlateNet, tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), states.values(), strict=True))
     with pytest.raises(CheckpointError, match="does not fit"):
         load_network(path, {})
+    torch.save({"state_dict": states, "widths": ()}, path)
+    with pytest.raises(CheckpointError, match='put kind = "background-cut"'):
+        load_network(path, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"), [("name = ", "Invalid value"), ('name = "toy"', "missing 4 required")]
+)
+def test_a_text_that_is_none_is_named(
+    text: str, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = tmp_path / "toy.toml"
+    card.write_text(text, encoding="utf-8")
+    with pytest.raises(typer.Exit):
+        export(tmp_path / "last.ckpt", card)
+    assert f"{card} is no card's text" in (message := capsys.readouterr().err)
+    assert complaint in message
 
 
 @pytest.mark.slow

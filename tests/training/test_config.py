@@ -12,11 +12,7 @@ CONFIGS = Path(__file__).parents[2] / "models" / "cleanplate" / "training" / "co
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.stem)
 def test_shipped_configs_are_valid(path: Path) -> None:
-    config = load_config(path)
-    assert config.steps > 0
-    assert sum(config.batches.size_weights) == pytest.approx(1)
-    multiple = 8 if config.kind == "background-cut" else 16
-    assert all(side % multiple == 0 for size in config.batches.sizes for side in size)
+    assert load_config(path).steps > 0
 
 
 @pytest.mark.parametrize(
@@ -26,6 +22,10 @@ def test_shipped_configs_are_valid(path: Path) -> None:
         ("stops = 3\n" + BATCHES, "unknown key stops"),
         ("[scenes]\nposter = 1", "unknown key poster"),
         ("seed = 1\n" + BATCHES, "missing"),
+        ('steps = "many"\n' + BATCHES, "steps is 'many': it must be of type int"),
+        (BATCHES.replace("64, 32", "50, 30"), "multiples of 16"),
+        (BATCHES.replace("[1]", "[0.7]"), "together 1"),
+        (BATCHES.replace("[1]", "[0.5, 0.5]"), "one for each of sizes"),
     ],
 )
 def test_mistakes_are_named(text: str, complaint: str, tmp_path: Path) -> None:

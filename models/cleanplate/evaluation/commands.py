@@ -41,10 +41,12 @@ def evaluate(
         int, typer.Option(min=0, help="So many worst frames of the first model on a contact sheet.")
     ] = 0,
     sheet: Annotated[Path, typer.Option(help="Where the contact sheet goes.")] = Path("out/worst.png"),
-    trimap: Annotated[bool, typer.Option(help="Print the IoU near the edge, too, by distance.")] = False,
+    trimap: Annotated[bool, typer.Option(help="Print the mean IoU near the edge, too, by distance.")] = False,
     record: Annotated[bool, typer.Option(help="Write the figures into the models' cards.")] = False,
 ) -> None:
     """Print one Markdown table of every model and rival on every set, with 0, 1 and 3 background samples."""
+    if record and limit:
+        raise typer.BadParameter("--record writes figures of whole sets: leave --limit out")
     rivals: list[Matter] = [
         RivalMatter(peers / f"{name}.onnx") for name in RIVALS if (peers / f"{name}.onnx").is_file()
     ]

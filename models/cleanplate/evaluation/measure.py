@@ -89,14 +89,15 @@ def frame_values(pred: Float, true: Float, valid: NDArray[np.bool_] | None) -> d
     values = {
         "iou": metrics.intersection_over_union(pred, true, valid),
         "mean_iou": metrics.mean_iou(pred, true, valid),
-        "boundary": metrics.boundary_iou(pred, true, valid),
         "dice": metrics.dice(pred, true, valid),
         "mad": metrics.mad(pred, true, valid),
         "mse": metrics.mse(pred, true, valid),
     }
-    if valid is None:
+    if valid is None:  # edges that are known in part would be those of the known part
+        values["boundary"] = metrics.boundary_iou(pred, true)
         values |= {"grad": metrics.grad(pred, true), "conn": metrics.conn(pred, true)}
-        values |= {f"trimap{width}": metrics.trimap_iou(pred, true, width) for width in TRIMAP_WIDTHS}
+        near = {f"trimap{width}": metrics.trimap_iou(pred, true, width) for width in TRIMAP_WIDTHS}
+        values |= {name: value for name, value in near.items() if not np.isnan(value)}
     return values
 
 

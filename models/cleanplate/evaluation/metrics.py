@@ -18,7 +18,7 @@ Bool = NDArray[np.bool_]
 THRESHOLD = 0.5
 BOUNDARY_SHARE = 0.02  # of the diagonal: the width of the band of boundary IoU
 GRADIENT_SIGMA = 1.4  # px (Rhemann et al. 2009)
-GRADIENT_REACH = 6  # px; beyond, the Gaussian is below a ten-thousandth
+GRADIENT_REACH = 4  # px
 CONNECTIVITY_STEPS = 10  # thresholds between 0 and 1 (Rhemann et al. 2009 use steps of 0.1)
 CONNECTIVITY_SLACK = 0.15
 
@@ -40,23 +40,28 @@ def dice(pred: Float, true: Float, valid: Bool | None = None) -> float:
     return 2 * int((a & b).sum()) / total if total else 1.0
 
 
-def boundary_iou(pred: Float, true: Float, valid: Bool | None = None) -> float:
+def boundary_iou(pred: Float, true: Float) -> float:
     """Return the boundary IoU (Cheng et al. 2021): the IoU of the masks' inner rims.
 
     The rim's width is `BOUNDARY_SHARE` of the picture's diagonal, at least one pixel.
     """
-    a, b = _masks(pred, true, valid)
+    a, b = _masks(pred, true, None)
     width = max(1, round(BOUNDARY_SHARE * float(np.hypot(*a.shape))))
     return _ratio(_rim(a, width), _rim(b, width))
 
 
 def trimap_iou(pred: Float, true: Float, width: int) -> float:
-    """Return the IoU within `width` pixels of the true edge (paper 003, section 5.1 and figure 7)."""
+    """Return the mean of the IoUs of person and background within `width` pixels of the true edge.
+
+    Paper 003, section 5.1 and figure 7. NaN where the truth has no edge.
+    """
     a, b = _masks(pred, true, None)
     kernel = np.ones((2 * width + 1, 2 * width + 1), np.uint8)
     mask = b.astype(np.uint8)
     band = cv2.dilate(mask, kernel) != cv2.erode(mask, kernel)
-    return _ratio(a & band, b & band)
+    if not band.any():
+        return float("nan")
+    return (_ratio(a & band, b & band) + _ratio(~a & band, ~b & band)) / 2
 
 
 def mad(pred: Float, true: Float, valid: Bool | None = None) -> float:
@@ -70,7 +75,10 @@ def mse(pred: Float, true: Float, valid: Bool | None = None) -> float:
 
 
 def grad(pred: Float, true: Float) -> float:
-    """Return the gradient error in thousands (Rhemann et al. 2009): squared difference of magnitudes."""
+    """Return the gradient error in thousands (Rhemann et al. 2009): squared difference of magnitudes.
+
+    As in the evaluation codes in use, the derivative's kernel has unit norm: it is no slope.
+    """
     return float(np.square(_gradient(pred) - _gradient(true)).sum()) / 1000
 
 
@@ -133,11 +141,11 @@ def _rim(mask: Bool, width: int) -> Bool:
 
 
 def _gradient(matte: Float) -> Float:
-    """Return the gradient's magnitude through derivatives of a Gaussian, the border repeated."""
+    """Return the magnitude of the response to derivatives of a Gaussian, the border repeated."""
     x = np.arange(-GRADIENT_REACH, GRADIENT_REACH + 1, dtype=np.float64)
     bell = np.exp(-(x**2) / (2 * GRADIENT_SIGMA**2))
-    bell /= bell.sum()
-    slope = x * bell / GRADIENT_SIGMA**2
+    slope = x * bell
+    bell, slope = bell / np.linalg.norm(bell), slope / np.linalg.norm(slope)
     across = cv2.sepFilter2D(matte, cv2.CV_64F, slope, bell, borderType=cv2.BORDER_REPLICATE)
     down = cv2.sepFilter2D(matte, cv2.CV_64F, bell, slope, borderType=cv2.BORDER_REPLICATE)
     return np.hypot(across, down).astype(np.float32)

@@ -18,14 +18,16 @@ CARD_METRICS = (  # metric, its name in the card, factor, decimals
 
 
 def record_quality(card: Path, rows: Sequence[Measured]) -> None:
-    """Replace the `quality` of a card with what was measured.
+    """Write what was measured into the `quality` of a card; sets that were not measured keep their figures.
 
     Args:
         card: `NAME.json` of a model; the other fields stay as they are.
         rows: Of every model; those of this one are taken.
     """
     fields = json.loads(card.read_text(encoding="utf-8"))
-    fields["quality"] = [
+    measured = {row.set_name for row in rows}
+    kept = [figure for figure in fields["quality"] if figure["set"].split(",")[0] not in measured]
+    fields["quality"] = kept + [
         {
             "set": f"{row.set_name}, {row.samples} sample{'' if row.samples == 1 else 's'}",
             "metric": name,

@@ -60,7 +60,7 @@ def markdown_table(rows: Sequence[Measured], cpu: Times, gpu: Times | None = Non
 
 
 def trimap_table(rows: Sequence[Measured]) -> str:
-    """Return the curve of paper 003's figure 7 as a table: IoU within so many pixels of the true edge."""
+    """Return the curve of paper 003's figure 7 as a table: mean IoU within so many pixels of the edge."""
     header = ["set", "model", "samples", *(f"{width} px" for width in TRIMAP_WIDTHS)]
     lines = []
     for row in rows:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from cleanplate.engine.card import State
 from cleanplate.export.graphs import Graphs
-from cleanplate.export.writer import CheckpointError
 from cleanplate.nets.background_cut import PAST_AND_FUTURE, BackgroundCutNet
+from cleanplate.nets.checkpoint import CheckpointError, read_checkpoint
 
 MULTIPLE = 8
 NO_SAMPLE_SIZE = (144, 256)  # height and width of the black picture that stands for a missing sample
@@ -22,11 +22,7 @@ def load_background_cut(checkpoint: Path) -> BackgroundCutNet:
     Raises:
         CheckpointError: It is missing, or is no Background Cut.
     """
-    if not checkpoint.is_file():
-        raise CheckpointError(
-            f"{checkpoint} does not exist: name a checkpoint (`last.ckpt`) of a training run"
-        )
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    stored = read_checkpoint(checkpoint)
     if "widths" not in stored:
         raise CheckpointError(
             f"{checkpoint} is no checkpoint of Background Cut: leave `kind` out of its card"

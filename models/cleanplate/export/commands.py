@@ -38,20 +38,24 @@ def export(
     """Write a trained network as ONNX with its card, after comparing it with PyTorch at two sizes."""
     from cleanplate.export.background_cut import background_cut_graphs, load_background_cut
     from cleanplate.export.graphs import cleanplate_graphs
-    from cleanplate.export.writer import CardText, ExportError, export_network, load_network
+    from cleanplate.export.writer import CardText, MismatchError, export_network, load_network
+    from cleanplate.nets.checkpoint import CheckpointError
 
-    table = tomllib.loads(card.read_text(encoding="utf-8"))
-    kind, network = table.pop("kind", "cleanplate"), table.pop("network", {})
-    table["data"] = tuple(table.get("data", ()))
+    try:
+        table = tomllib.loads(card.read_text(encoding="utf-8"))
+        kind, network = table.pop("kind", "cleanplate"), table.pop("network", {})
+        text = CardText(role=table.pop("role", None), data=tuple(table.pop("data", ())), **table)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
+        typer.echo(f"error: {card} is no card's text: {error}", err=True)
+        raise typer.Exit(1) from error
     try:
         graphs = (
             background_cut_graphs(load_background_cut(checkpoint))
             if kind == "background-cut"
             else cleanplate_graphs(load_network(checkpoint, network))
         )
-        text = CardText(role=table.pop("role", None), **table)
         written = export_network(graphs, output, text, half=precision is Precision.FP16)
-    except ExportError as error:
+    except (CheckpointError, MismatchError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"exported: {written}")

@@ -53,12 +53,14 @@ class Graphs:
         Args:
             width: Of frames and samples.
             height: Likewise.
-            samples: How many, at least 1.
+            samples: How many; with 0 the features are those of one, as the engine gives them then: zeros.
         """
         generator = torch.Generator().manual_seed(width * height + samples)
-        bgr = torch.rand(samples, 3, height, width, generator=generator)
+        bgr = torch.rand(max(1, samples), 3, height, width, generator=generator)
         with torch.no_grad():
             features = dict(zip(self.features, self.samples(bgr), strict=True))
+        if not samples:
+            features = {name: torch.zeros_like(feature) for name, feature in features.items()}
         states = {
             state.input: torch.rand(
                 resolve(state.shape, height=height, width=width, count=samples), generator=generator

@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from cleanplate.data.batches import Batch
 from cleanplate.nets.background_cut import BackgroundCutNet, Widths, scaled_widths
+from cleanplate.nets.checkpoint import read_checkpoint
 from cleanplate.training.config import Config
 from cleanplate.training.losses import l2_loss, softmax_loss
 from cleanplate.training.module import MattingModule, unit
@@ -78,8 +78,12 @@ class BackgroundCutModule(MattingModule):
 
 
 def load_background_cut(config: Config, checkpoint: Path) -> BackgroundCutModule:
-    """Load what an earlier step trained, with its own network's options and widths."""
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=False)
+    """Load what an earlier step trained, with its own network's options and widths.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or of another network.
+    """
+    stored = read_checkpoint(checkpoint, ("network", "widths", "state_dict"))
     module = BackgroundCutModule(replace(config, network=stored["network"]), stored["widths"])
     module.load_state_dict(stored["state_dict"])
     return module

@@ -35,6 +35,7 @@ def train(
     import torch
 
     from cleanplate.data.errors import DataError
+    from cleanplate.nets.checkpoint import CheckpointError
     from cleanplate.training.config import ConfigError, load_config
     from cleanplate.training.run import train as run
 
@@ -44,7 +45,7 @@ def train(
         last = run(
             load_config(config), output / config.stem, cache, pretrained, resume=resume, loaders=loaders
         )
-    except (ConfigError, DataError) as error:
+    except (CheckpointError, ConfigError, DataError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"trained: {last}")
@@ -71,6 +72,7 @@ def prune(
     import torch
 
     from cleanplate.data.errors import DataError
+    from cleanplate.nets.checkpoint import CheckpointError
     from cleanplate.nets.pruning import step_count
     from cleanplate.training.config import ConfigError, load_config
     from cleanplate.training.prune import PruningStep, prune_stepwise
@@ -84,7 +86,7 @@ def prune(
         settings = load_config(config)
         typer.echo("| filters | IoU, stills | ms | time |\n| --- | --- | --- | --- |")
         last = prune_stepwise(settings, start, output, cache, steps or step_count(), report)
-    except (ConfigError, DataError) as error:
+    except (CheckpointError, ConfigError, DataError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"pruned: {last}")
@@ -117,6 +119,7 @@ def compare(
     from cleanplate.evaluation.measure import Measured
     from cleanplate.evaluation.report import markdown_table
     from cleanplate.evaluation.sets import SetError, read_set, set_names
+    from cleanplate.nets.checkpoint import CheckpointError
     from cleanplate.training.comparison import measure_module, variants
     from cleanplate.training.config import ConfigError, load_config
     from cleanplate.training.run import load_module
@@ -134,7 +137,7 @@ def compare(
                 module = load_module(settings, runs / config.stem / "last.ckpt")
                 for title, variant in variants(config.stem, module):
                     rows += [measure_module(title, variant, settings, cases, count) for count in counts]
-    except (ConfigError, SetError) as error:
+    except (CheckpointError, ConfigError, SetError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(markdown_table(rows, {}))

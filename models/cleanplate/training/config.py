@@ -7,16 +7,19 @@ ConfigError
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 from cleanplate.data.batches import BatchOptions
 from cleanplate.data.scenes import SceneOptions
 
 T = TypeVar("T")
+
+MULTIPLES = {"cleanplate": 16, "background-cut": 8}  # px, of the sides of pictures, which networks halve
 
 
 class ConfigError(Exception):
@@ -88,6 +91,11 @@ def load_config(path: Path) -> Config:
     batches["size_weights"] = tuple(batches.get("size_weights", ()))
     scenes = _build(SceneOptions, table.pop("scenes", {}), f"{path} [scenes]")
     options = _build(BatchOptions, batches, f"{path} [batches]")
+    multiple = MULTIPLES.get(table.get("kind", "cleanplate"), 1)  # an unknown kind is named where it matters
+    if any(side % multiple for size in options.sizes for side in size):
+        raise ConfigError(f"{path} [batches]: sides of sizes must be multiples of {multiple}")
+    if len(options.size_weights) != len(options.sizes) or not math.isclose(sum(options.size_weights), 1):
+        raise ConfigError(f"{path} [batches]: size_weights must be one for each of sizes, together 1")
     return _build(
         Config,
         {**table, "network": table.get("network", {}), "batches": options, "scenes": scenes},
@@ -105,11 +113,15 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _build(kind: type[T], table: dict[str, Any], where: str) -> T:
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    if unknown := table.keys() - known:
+    known = get_type_hints(kind)
+    if unknown := table.keys() - known.keys():
         raise ConfigError(
             f"{where}: unknown key {', '.join(sorted(unknown))}; known are {', '.join(sorted(known))}"
         )
+    for key, value in table.items():
+        wanted = (int, float) if known[key] is float else known[key]
+        if known[key] in (bool, int, float, str) and not isinstance(value, wanted):
+            raise ConfigError(f"{where}: {key} is {value!r}: it must be of type {known[key].__name__}")
     try:
         return kind(**table)
     except TypeError as error:

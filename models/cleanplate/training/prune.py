@@ -24,7 +24,7 @@ from cleanplate.data.splits import Split
 from cleanplate.nets.background_cut import LightResNet
 from cleanplate.nets.pruning import SHARE_PER_STEP, prune
 from cleanplate.training.background_cut_module import BackgroundCutModule, load_background_cut
-from cleanplate.training.config import Config, ConfigError
+from cleanplate.training.config import Config
 from cleanplate.training.module import unit
 from cleanplate.training.run import VALIDATION_SEED, fit
 
@@ -74,11 +74,9 @@ def prune_stepwise(
         loaders: Loader processes; stills are quickly made, so that none pays.
 
     Raises:
-        ConfigError: The start is missing.
+        CheckpointError: The start is missing, damaged, or of another network.
         DataError: The packed pictures are missing.
     """
-    if not start.is_file():
-        raise ConfigError(f"{start} does not exist: train the segmentation first, or name its checkpoint")
     module = load_background_cut(config, start)
     whole = module.net.segment.frame_path
     stills = held_out_stills(cache, config.batches.sizes[0])

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from cleanplate.data.batches import Batch, BatchOptions, SceneBatches, make_batch, open_maker
 from cleanplate.data.scenes import SceneOptions
 from cleanplate.data.splits import Split
+from cleanplate.nets.checkpoint import read_checkpoint
 from cleanplate.training.background_cut_module import load_background_cut, make_background_cut
 from cleanplate.training.cleanplate_module import CleanPlateModule
 from cleanplate.training.config import Config, ConfigError
@@ -47,6 +48,7 @@ def train(
 
     Raises:
         ConfigError: The start (`start_from` or the ImageNet file) is missing.
+        CheckpointError: The start, or the last checkpoint, is damaged or of another network.
         DataError: The packed pictures are missing.
     """
     last = folder / "last.ckpt"
@@ -86,9 +88,7 @@ def make_module(config: Config, pretrained: Path) -> MattingModule:
 
 def _take_weights(module: MattingModule, start: Path, new_parts: Sequence[str]) -> None:
     """Load a checkpoint's weights: all but the parts that are named as new, and nothing else."""
-    found = module.load_state_dict(
-        torch.load(start, map_location="cpu", weights_only=False)["state_dict"], strict=False
-    )
+    found = module.load_state_dict(read_checkpoint(start)["state_dict"], strict=False)
     lacking = set(found.missing_keys) - set(new_parts)
     if found.unexpected_keys or lacking:
         raise ConfigError(
@@ -125,7 +125,7 @@ def load_module(config: Config, checkpoint: Path) -> MattingModule:
     if config.kind == "background-cut":
         return load_background_cut(config, checkpoint)
     module = CleanPlateModule(config)
-    module.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"])
+    module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
     return module
 
 
@@ -225,4 +225,4 @@ def validation_batches(cache: Path, size: tuple[int, int], frames: int) -> list[
 
 
 def _steps_done(checkpoint: Path) -> int:
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=False)["global_step"])
+    return int(read_checkpoint(checkpoint, ("global_step", "optimizer_states"))["global_step"])
