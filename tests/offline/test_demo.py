@@ -79,6 +79,16 @@ def test_after_a_failure_the_folder_with_the_log_is_named(
     assert ("waited in vain" in said, f"log is in {work}." in said) == (True, True), said
 
 
+def test_ctrl_c_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_output: Path, work: Path, *_arguments: object, **_options: object) -> None:
+        (work / "room.mp4").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run", stop)
+    assert demo.main(["--output", str(tmp_path / "out")]) == 130
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_an_output_that_cannot_be_made_is_explained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

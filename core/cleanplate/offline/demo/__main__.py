@@ -47,6 +47,9 @@ DEVICES = Path("/dev")
 WORK = "work-"
 """How the folder for what is needed meanwhile begins."""
 
+INTERRUPTED = 130
+"""The exit status after Ctrl-C, as shells have it."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; the exit status."""
@@ -69,6 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (OfflineError, *SESSION_ERRORS) as error:
         print(f"The demo failed: {error}\nOBS' log is in {work}.", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        shutil.rmtree(work)
+        return INTERRUPTED
     shutil.rmtree(work)
     print(f"\nRecording:     {recording}\nContact sheet: {sheet} (camera, matte, result)")
     return 0
