@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import cast
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.video.codeccontext import VideoCodecContext
 from clips import HEIGHT, TIME_BASE, WIDTH, room, scene, sound_samples, video_times, write_clip
+from hdr import write_pq_clip
 from numpy.typing import NDArray
 
 from cleanplate.offline.errors import InputError, OutputError
@@ -25,7 +27,9 @@ def read(path: Path) -> tuple[list[Frame], list[str]]:
 def copy(source_path: Path, target: Path, report: Report = pytest.fail) -> None:
     source = VideoSource(source_path)
     with source.audio_streams(report) as audio:
-        sink = VideoSink(target, rate=source.rate, time_base=source.time_base, audio=audio.streams)
+        sink = VideoSink(
+            target, rate=source.rate, time_base=source.time_base, audio=audio.streams, report=report
+        )
         for frame in source.frames(report):
             sink.write(frame, frame.picture)
         sink.close()
@@ -93,6 +97,33 @@ def test_sound_stays_in_time(tmp_path: Path, recorded: str, target: str, codec: 
     assert np.argmax(spectrum) == pytest.approx(440 * 0.8, abs=1)  # bins of 1 / 0.8 s
 
 
+def test_damaged_sound_is_reported_and_the_rest_kept(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mkv", [scene(n) for n in range(30)], sound="aac")
+    with av.open(str(clip)) as container:
+        packets = [bytes(packet) for packet in container.demux(audio=0)]
+    clip.write_bytes(clip.read_bytes().replace(packets[20], b"\xff" * len(packets[20])))
+    problems: list[str] = []
+    copy(clip, tmp_path / "b.webm", problems.append)
+    assert len(problems) == 1
+    assert problems[0].startswith("The sound at 0.4")
+    assert len(sound_samples(tmp_path / "b.webm")[1]) > 44_000
+
+
+@pytest.mark.parametrize(
+    ("rate", "target", "wanted"), [(192_000, "b.mp4", 96_000), (44_100, "b.webm", 48_000)]
+)
+def test_sound_gets_a_rate_that_its_encoder_takes(
+    tmp_path: Path, rate: int, target: str, wanted: int
+) -> None:
+    clip = write_clip(tmp_path / "a.mkv", [scene(n) for n in range(30)], sound="pcm_s16le", sound_rate=rate)
+    copy(clip, tmp_path / target)
+    with av.open(str(tmp_path / target)) as container:
+        assert container.streams.audio[0].rate == wanted
+    samples = sound_samples(tmp_path / target)[1]
+    assert len(samples) == pytest.approx(48_000, rel=0.06)
+    assert np.argmax(np.abs(np.fft.rfft(samples[4800:43200]))) == pytest.approx(440 * 0.8, abs=1)
+
+
 def test_copied_sound_is_bit_for_bit_the_same(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", [scene(n) for n in range(30)], sound="aac")
     copy(clip, tmp_path / "b.mp4")
@@ -126,6 +157,26 @@ def test_pictures_are_turned_upright(tmp_path: Path, rotation: int, turns: int) 
     frames, _ = read(clip)
     assert frames[0].picture.shape == upright.shape
     assert np.median(np.abs(frames[0].picture.astype(int) - upright)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("pixel_aspect", "width", "height"),
+    [(Fraction(4, 3), 213, HEIGHT), (Fraction(8, 9), WIDTH, 108)],
+)
+def test_pixels_are_made_square(tmp_path: Path, pixel_aspect: Fraction, width: int, height: int) -> None:
+    clip = write_clip(tmp_path / "a.mp4", 4 * [scene(3)], pixel_aspect=pixel_aspect)
+    source = VideoSource(clip)
+    assert source.size == (width, height)
+    frames, _ = read(clip)
+    wanted = cv2.resize(scene(3), (width, height))
+    for picture in (frames[0].picture, next(source.spread(1))):
+        assert picture.shape == wanted.shape
+        assert np.median(np.abs(picture.astype(int) - wanted)) <= 2
+
+
+def test_hdr_is_reported(tmp_path: Path) -> None:
+    write_pq_clip(tmp_path / "a.mkv", 3 * [scene(0)])
+    assert read(tmp_path / "a.mkv")[1] == ["a.mkv is HDR: its colours become pale. Convert it to SDR first."]
 
 
 def test_transparency_is_written(tmp_path: Path) -> None:

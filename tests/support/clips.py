@@ -46,10 +46,12 @@ def write_clip(
     times: Sequence[int] | None = None,
     *,
     sound: str | None = None,
+    sound_rate: int = SOUND_RATE,
     rotation: int = 0,
     codec: str = "libx264",
     size: tuple[int, int] | None = None,
     options: dict[str, str] | None = None,
+    pixel_aspect: Fraction = Fraction(1),
 ) -> Path:
     """Write a video.
 
@@ -58,10 +60,12 @@ def write_clip(
         pictures: uint8 BGR.
         times: of the pictures in `TIME_BASE` units; 30 frames per second if not given.
         sound: codecs of 440 Hz tones as long as the video, with commas between them; none if not given.
+        sound_rate: samples per second.
         rotation: degrees that a player turns the video counter-clockwise.
         codec: of the video.
         size: width and height, of the first picture if not given.
         options: of the container's muxer.
+        pixel_aspect: width over height of a pixel.
     """
     if times is None:
         times = [number * 512 for number in range(len(pictures))]
@@ -70,12 +74,13 @@ def write_clip(
         video.width, video.height = size or pictures[0].shape[1::-1]
         video.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         video.codec_context.time_base = TIME_BASE
+        video.codec_context.sample_aspect_ratio = pixel_aspect
         if codec == "libx264":
             video.options = {"crf": "10", "g": "8"}
         if rotation:
             video.set_display_rotation(rotation)
         tones = [
-            cast(AudioStream, container.add_stream(name, SOUND_RATE, layout="mono"))
+            cast(AudioStream, container.add_stream(name, sound_rate, layout="mono"))
             for name in (sound.split(",") if sound else ())
         ]
         for picture, time in zip(pictures, times, strict=True):
@@ -84,14 +89,15 @@ def write_clip(
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         for audio in tones:
-            for tone in _tone(float((times[-1] + 512) * TIME_BASE), audio.codec_context.format.name):
+            seconds = float((times[-1] + 512) * TIME_BASE)
+            for tone in _tone(seconds, sound_rate, audio.codec_context.format.name):
                 container.mux(audio.encode(tone))
             container.mux(audio.encode(None))
     return path
 
 
-def _tone(seconds: float, sample_format: str) -> list[AudioFrame]:
-    samples = np.sin(np.arange(int(seconds * SOUND_RATE)) * 2 * np.pi * 440 / SOUND_RATE) * 0.5
+def _tone(seconds: float, rate: int, sample_format: str) -> list[AudioFrame]:
+    samples = np.sin(np.arange(int(seconds * rate)) * 2 * np.pi * 440 / rate) * 0.5
     frames = []
     for begin in range(0, len(samples), 1024):
         block = samples[np.newaxis, begin : begin + 1024]
@@ -99,7 +105,7 @@ def _tone(seconds: float, sample_format: str) -> list[AudioFrame]:
             block.astype(np.float32) if sample_format.startswith("flt") else (block * 32767).astype(np.int16)
         )
         frame = AudioFrame.from_ndarray(values, sample_format, "mono")
-        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, begin, Fraction(1, SOUND_RATE)
+        frame.sample_rate, frame.pts, frame.time_base = rate, begin, Fraction(1, rate)
         frames.append(frame)
     return frames
 

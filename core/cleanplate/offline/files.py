@@ -57,7 +57,13 @@ def open_sink(path: Path, source: Source, report: Report, also_read: Sequence[Pa
         _keep_inputs(inputs, [path])
         if isinstance(source, VideoSource):
             with source.audio_streams(report) as audio:
-                yield VideoSink(path, rate=source.rate, time_base=source.time_base, audio=audio.streams)
+                yield VideoSink(
+                    path,
+                    rate=source.rate,
+                    time_base=source.time_base,
+                    audio=audio.streams,
+                    report=report,
+                )
             return
         if not source.fixed_camera:
             raise OutputError("These pictures are not a film. Add --sequence if they are, or give a folder.")

@@ -1,7 +1,8 @@
 """Reading and writing video files: pictures upright, times and sound as they were.
 
-Colours: pictures are BGR as a screen shows them. Files that do not name their matrix are taken as players
-take them (BT.709 from 720 lines up, else BT.601); what is written is BT.709 and says so.
+Pixels that are not square are made so. Colours: pictures are BGR as a screen shows them. Files that do not
+name their matrix are taken as players take them (BT.709 from 720 lines up, else BT.601); what is written is
+BT.709 and says so.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
+from av.codec import Codec
 from av.container import InputContainer, OutputContainer
 from av.error import EOFError as EndOfFile
 from av.error import FFmpegError
@@ -35,6 +37,9 @@ from cleanplate.offline.frames import Frame, Report
 
 HD_LINES = 720
 """Height from which an untagged video is taken as BT.709."""
+
+HDR_CURVES = frozenset({16, 18})
+"""Transfer functions of ITU-T H.273 that are not converted: PQ and HLG."""
 
 MISSING_SECONDS = Fraction(1, 2)
 """A file that ends earlier than it says by more than this is cut off."""
@@ -105,6 +110,7 @@ class VideoSource:
                 raise InputError(
                     f"There is no video in {path}. Give a video, a picture or a folder of pictures."
                 )
+            self._pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
             self.time_base = stream.time_base or Fraction(1, 1000)
             self.rate = stream.average_rate or stream.guessed_rate or Fraction(30)
             self.duration = _duration(container, stream)
@@ -127,7 +133,7 @@ class VideoSource:
         for packet in container.demux(stream):
             try:
                 for frame in packet.decode():
-                    height, width = _picture(frame).shape[:2]
+                    height, width = _picture(frame, self._pixel_aspect).shape[:2]
                     return width, height
             except FFmpegError:
                 continue
@@ -171,6 +177,8 @@ class VideoSource:
             video = _video_stream(container)
             assert video is not None
             video.thread_type = "AUTO"
+            if video.codec_context.color_trc in HDR_CURVES:
+                report(f"{self._path.name} is HDR: its colours become pale. Convert it to SDR first.")
             start = Fraction(container.start_time or 0, av.time_base)
             waiting: Frame | None = None
             audio: list[Packet[Any]] = []
@@ -192,7 +200,8 @@ class VideoSource:
                     if waiting is not None:
                         yield _with_audio(waiting, audio)
                         audio = []
-                    waiting = Frame(_picture(decoded), f"{clock.count:06d}", time, fresh=waiting is None)
+                    picture = _picture(decoded, self._pixel_aspect)
+                    waiting = Frame(picture, f"{clock.count:06d}", time, fresh=waiting is None)
             if waiting is not None:
                 yield _with_audio(waiting, audio)
             # Not by the number of frames: that of a trimmed film counts those that it does not show, too.
@@ -209,7 +218,7 @@ class VideoSource:
             assert stream is not None
             step = max(1, round((self.count or count) / count))
             if self.count is not None and self.count <= SEQUENTIAL_FRAMES:
-                yield from _every(container, stream, step)
+                yield from _every(container, stream, step, self._pixel_aspect)
                 return
             start = container.start_time or 0
             for number in range(count):
@@ -220,7 +229,7 @@ class VideoSource:
                 except FFmpegError:
                     continue
                 if frame is not None:
-                    yield _picture(frame)
+                    yield _picture(frame, self._pixel_aspect)
 
 
 SEQUENTIAL_FRAMES = 900
@@ -250,6 +259,7 @@ class VideoSink:
         time_base: seconds, the unit of the frames' times.
         audio: streams whose packets the frames carry: copied where the container takes their codec, else
             encoded anew. The packets of others are dropped.
+        report: is told of sound that is left out because it is damaged.
 
     Attributes:
         alpha: whether the file can hold transparency.
@@ -259,7 +269,13 @@ class VideoSink:
     """
 
     def __init__(
-        self, path: Path, *, rate: Fraction, time_base: Fraction, audio: Sequence[AudioStream] = ()
+        self,
+        path: Path,
+        *,
+        rate: Fraction,
+        time_base: Fraction,
+        audio: Sequence[AudioStream] = (),
+        report: Report = lambda _problem: None,
     ) -> None:
         if path.suffix.lower() not in _FORMATS:
             raise OutputError(
@@ -272,6 +288,7 @@ class VideoSink:
         self._rate = rate
         self._time_base = time_base
         self._audio_streams = audio
+        self._report = report
         self._audio: dict[int, _AudioCopy | _AudioEncoder] = {}
         self._container: OutputContainer | None = None
         self._video: VideoStream | None = None
@@ -320,7 +337,7 @@ class VideoSink:
         context.color_range = ColorRange.MPEG
         context.colorspace = context.color_primaries = context.color_trc = MATRIX_BT709
         for template in self._audio_streams:
-            self._audio[template.index] = _audio_writer(container, template, self._format)
+            self._audio[template.index] = _audio_writer(container, template, self._format, self._report)
         return container, stream
 
     def _prepare(self, picture: NDArray[np.uint8], stream: VideoStream) -> VideoFrame:
@@ -402,18 +419,24 @@ class _AudioCopy:
 class _AudioEncoder:
     """Decodes sound and encodes it for a container that does not take the original codec."""
 
-    OPUS_RATE = 48_000
-    """Hz; libopus takes few rates, and works at this one inside."""
-
-    def __init__(self, container: OutputContainer, template: AudioStream, codec: str) -> None:
+    def __init__(self, container: OutputContainer, template: AudioStream, codec: str, report: Report) -> None:
         self._container = container
-        rate = self.OPUS_RATE if codec == "libopus" else template.rate
+        self._report = report
+        # What the encoder takes, in Hz: the next above the sound's own rate, or its highest. None takes all.
+        rates = Codec(codec, "w").audio_rates or [template.rate]
+        rate = min((rate for rate in rates if rate >= template.rate), default=max(rates))
         self._stream = cast(AudioStream, container.add_stream(codec, rate))
         self._stream.layout = "mono" if template.channels == 1 else "stereo"
         self._resampler: AudioResampler | None = None
 
     def write(self, packet: Packet[Any]) -> None:
-        for frame in cast("list[AudioFrame]", packet.decode()):
+        try:
+            frames = cast("list[AudioFrame]", packet.decode())
+        except FFmpegError as error:
+            where = "" if packet.pts is None else f" at {float(packet.pts * packet.time_base):.3f} s"
+            self._report(f"The sound{where} cannot be decoded ({error}); it is left out.")
+            return
+        for frame in frames:
             self._encode(frame)
 
     def _encode(self, frame: AudioFrame | None) -> None:
@@ -433,11 +456,11 @@ class _AudioEncoder:
 
 
 def _audio_writer(
-    container: OutputContainer, template: AudioStream, format_: _Format
+    container: OutputContainer, template: AudioStream, format_: _Format, report: Report
 ) -> _AudioCopy | _AudioEncoder:
     if template.codec_context.codec.canonical_name in format_.sound:
         return _AudioCopy(container, template)
-    return _AudioEncoder(container, template, format_.audio)
+    return _AudioEncoder(container, template, format_.audio, report)
 
 
 class _Clock:
@@ -514,17 +537,31 @@ def _decode(packet: Packet[Any], path: Path, report: Report) -> list[VideoFrame]
         return []
 
 
-def _picture(frame: VideoFrame) -> NDArray[np.uint8]:
-    """Convert to BGR, and turn as the file's display matrix says."""
+def _picture(frame: VideoFrame, pixel_aspect: Fraction) -> NDArray[np.uint8]:
+    """Convert to BGR, make pixels square, and turn as the file's display matrix says.
+
+    Args:
+        frame: as decoded.
+        pixel_aspect: width over height of its pixels.
+    """
     matrix: int | None = None
     if frame.colorspace == MATRIX_UNSPECIFIED and frame.format.name.startswith("yuv"):
         matrix = Colorspace.ITU709 if frame.height >= HD_LINES else Colorspace.ITU601
-    bgr = frame.reformat(format="bgr24", src_colorspace=matrix, dst_color_range=ColorRange.JPEG).to_ndarray()
+    # One side grows, so that nothing is lost.
+    bgr = frame.reformat(
+        width=round(frame.width * max(pixel_aspect, 1)),
+        height=round(frame.height / min(pixel_aspect, 1)),
+        format="bgr24",
+        src_colorspace=matrix,
+        dst_color_range=ColorRange.JPEG,
+    ).to_ndarray()
     quarter_turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(bgr, quarter_turns)).astype(np.uint8, copy=False)
 
 
-def _every(container: InputContainer, stream: VideoStream, step: int) -> Iterator[NDArray[np.uint8]]:
+def _every(
+    container: InputContainer, stream: VideoStream, step: int, pixel_aspect: Fraction
+) -> Iterator[NDArray[np.uint8]]:
     number = 0
     for packet in container.demux(stream):
         try:
@@ -533,7 +570,7 @@ def _every(container: InputContainer, stream: VideoStream, step: int) -> Iterato
             continue
         for frame in decoded:
             if number % step == 0:
-                yield _picture(frame)
+                yield _picture(frame, pixel_aspect)
             number += 1
 
 
