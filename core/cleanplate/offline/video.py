@@ -549,8 +549,8 @@ def _picture(frame: VideoFrame, pixel_aspect: Fraction) -> NDArray[np.uint8]:
         matrix = Colorspace.ITU709 if frame.height >= HD_LINES else Colorspace.ITU601
     # One side grows, so that nothing is lost.
     bgr = frame.reformat(
-        width=round(frame.width * max(pixel_aspect, 1)),
-        height=round(frame.height / min(pixel_aspect, 1)),
+        width=round(frame.width * max(pixel_aspect, Fraction(1))),
+        height=round(frame.height / min(pixel_aspect, Fraction(1))),
         format="bgr24",
         src_colorspace=matrix,
         dst_color_range=ColorRange.JPEG,
