@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from obsws_python.error import OBSSDKRequestError
 from typer.testing import CliRunner
 
+from cleanplate.engine import providers
 from cleanplate.offline import cli, doctor
 from cleanplate.studio import bench, session
 
@@ -366,6 +367,44 @@ def test_doctor_tells_versions_paths_and_speed(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "cleanplate" / "install.json").write_text(record)
     status, said = run("doctor")
     assert (status, "version 0.1.0" in said) == (0, True), said
+
+
+@pytest.fixture
+def broken_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime is installed, but a library that it needs is not."""
+
+    def fail() -> None:
+        raise ImportError("DLL load failed while importing onnxruntime_pybind11_state")
+
+    monkeypatch.setattr(providers, "load_onnxruntime", fail)
+
+
+def test_doctor_explains_a_runtime_and_an_obs_that_do_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_runtime: None
+) -> None:
+    monkeypatch.setattr(doctor, "BENCHMARK_SECONDS", 0.0)
+    monkeypatch.setattr(doctor, "OBS_SECONDS", 0.2)
+    (tmp_path / "obs").write_text("#!/bin/sh\nexec sleep 10\n")
+    (tmp_path / "obs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    status, said = run("doctor")
+    assert status == 1
+    assert "DLL load failed while importing onnxruntime_pybind11_state). Run the installer again" in said
+    assert "OBS Studio does not tell its version" in said
+    (tmp_path / "obs").write_text("no program")
+    assert "OBS Studio does not tell its version" in run("doctor")[1]
+
+
+def test_a_broken_runtime_is_explained(tmp_path: Path, clip: Path, empty: Path, broken_runtime: None) -> None:
+    status, said = run("matte", clip, "--samples", empty, "-o", tmp_path / "out.mp4")
+    assert (status, "ONNX Runtime cannot be loaded (DLL load failed" in said) == (1, True), said
+
+
+def test_why_it_runs_on_the_cpu_is_told(tmp_path: Path, clip: Path, empty: Path) -> None:
+    common = ("matte", clip, "--samples", empty, "--model", "cleanplate-fast", "-o", tmp_path / "out.mp4")
+    status, said = run(*common, "--provider", "openvino")
+    assert (status, "not on OpenVINO: not in this ONNX Runtime build" in said) == (0, True), said
+    assert "not on" not in run(*common, "--provider", "cpu")[1]
 
 
 @pytest.mark.slow

@@ -36,6 +36,7 @@ from cleanplate.offline import capture as capturing
 from cleanplate.offline import doctor as diagnosis
 from cleanplate.offline.background import GREEN, TRANSPARENT, parse_background
 from cleanplate.offline.convert import Look, convert
+from cleanplate.offline.engines import fallback_reasons, load_engine
 from cleanplate.offline.errors import InputError, OfflineError, OutputError
 from cleanplate.offline.files import open_sink, open_source
 from cleanplate.offline.folders import make_new_folder
@@ -143,9 +144,11 @@ def matte(
                     f"{target.name} cannot be transparent. Choose .mov, .webm, .png or a folder."
                 )
             look = Look(parse_background(background), alpha_only)
-            engine = create_engine(model, provider=provider, models=model_folders(tuple(models)))
+            engine = load_engine(model, provider, model_folders(tuple(models)))
             give_samples(engine, samples, source, console.print)
             console.print(f"{engine.name} on {engine.provider}, {len(engine.samples)} background samples")
+            for reason in fallback_reasons(engine, provider):
+                console.print(reason)
             with _progress(source.count) as progress, _stop_by_ctrl_c() as stop:
                 task = progress.add_task("", total=source.count)
                 written = convert(
@@ -229,7 +232,7 @@ def bench_engine(
     with _errors_explained():
         for name in available_models(folders):
             for wanted in provider:
-                engine = create_engine(name, provider=wanted, models=folders)
+                engine = load_engine(name, wanted, folders)
                 add(benchmark.time_engine(engine, width, height, seconds))
         for path in rival:
             add(benchmark.time_rival(path, seconds))

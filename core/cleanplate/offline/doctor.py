@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cleanplate.engine.errors import EngineError
-from cleanplate.engine.matting import available_models, create_engine
+from cleanplate.engine.matting import AUTO, available_models
 from cleanplate.engine.providers import OnnxRuntime
 from cleanplate.offline.bench import time_engine
+from cleanplate.offline.engines import load_engine, runtime_complaint
 from cleanplate.offline.places import install_record_path, log_folder
 
 PACKAGES = ("cleanplate", "numpy", "opencv-python", "av")
 RUNTIMES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
 BENCHMARK_SIZE = (512, 288)
 BENCHMARK_SECONDS = 1.0
+OBS_SECONDS = 20.0
+"""OBS has to tell its version."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,16 @@ def _packages() -> list[Finding]:
         text = f"{', '.join(runtimes)}: they overwrite each other. Run the installer with --upgrade."
         findings.append(Finding("ONNX Runtime", text, True))
     else:
-        findings.append(Finding("ONNX Runtime", f"{runtimes[0]} with {', '.join(OnnxRuntime().providers())}"))
+        findings.append(_runtime(runtimes[0]))
     return findings
+
+
+def _runtime(name: str) -> Finding:
+    try:
+        providers = ", ".join(OnnxRuntime().providers())
+    except (ImportError, OSError) as error:
+        return Finding("ONNX Runtime", f"{name}: {runtime_complaint(error)}", True)
+    return Finding("ONNX Runtime", f"{name} with {providers}")
 
 
 def _version(name: str) -> str | None:
@@ -94,7 +105,12 @@ def _obs() -> Finding:
     program = shutil.which("obs") or shutil.which("obs64")
     if program is None:
         return Finding("OBS Studio", "not on the PATH")
-    answer = subprocess.run([program, "--version"], check=False, capture_output=True, text=True, timeout=20)
+    try:
+        answer = subprocess.run(
+            [program, "--version"], check=False, capture_output=True, text=True, timeout=OBS_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding("OBS Studio", f"does not tell its version ({error})")
     return Finding("OBS Studio", answer.stdout.strip() or "gives no version")
 
 
@@ -130,7 +146,7 @@ def _models(folders: list[Path]) -> list[Finding]:
 
 def _model(name: str, folders: list[Path]) -> list[Finding]:
     try:
-        engine = create_engine(name, models=folders)
+        engine = load_engine(name, AUTO, folders)
         timing = time_engine(engine, *BENCHMARK_SIZE, BENCHMARK_SECONDS)
     except EngineError as error:
         return [Finding(f"Model {name}", str(error), True)]
