@@ -1,3 +1,6 @@
+import weakref
+from collections.abc import Iterator
+
 import numpy as np
 from clips import Picture, RedEngine, room, scene
 
@@ -37,6 +40,20 @@ def test_a_network_sees_the_room_that_is_seldom_empty() -> None:
     plate = plate_of_video(pictures, RedEngine())
     assert plate is not None
     assert np.abs(plate.astype(int) - room(WIDTH, HEIGHT)).mean() < 0.5
+
+
+def test_large_pictures_are_not_kept() -> None:
+    kept: list[weakref.ref[Picture]] = []
+
+    def large() -> Iterator[Picture]:
+        for number in range(16):
+            picture = scene(32 * number, 4 * WIDTH, 4 * HEIGHT)
+            kept.append(weakref.ref(picture))
+            yield picture
+            del picture
+            assert sum(reference() is not None for reference in kept) <= 1
+
+    assert plate_of_video(large(), RedEngine()) is not None
 
 
 def test_a_person_who_stands_still_leaves_no_estimate() -> None:

@@ -1,6 +1,6 @@
 """The empty scene, put together from a film in which somebody moves about before a fixed camera."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -25,7 +25,7 @@ MIN_SHARPNESS = 0.65
 """Share of a picture's contours that the median must keep; a camera that moves blurs them away."""
 
 
-def plate_of_video(pictures: Sequence[Picture], engine: Engine) -> Picture | None:
+def plate_of_video(pictures: Iterable[Picture], engine: Engine) -> Picture | None:
     """Estimate the empty scene at the engine's size.
 
     A network that works without samples tells where the person is in each picture; an engine that cannot tell
@@ -33,18 +33,20 @@ def plate_of_video(pictures: Sequence[Picture], engine: Engine) -> Picture | Non
     half of the time.
 
     Args:
-        pictures: uint8 [H, W, 3] BGR, of one size, from all over the film.
+        pictures: uint8 [H, W, 3] BGR, from all over the film; taken one by one, for many large ones do not
+            fit into memory.
         engine: without samples.
 
     Returns:
         uint8 [h, w, 3] BGR, or None where the camera moves or the person hides a part of the room throughout.
     """
-    if len(pictures) < MIN_FRAMES:
-        return None
-    height, width = pictures[0].shape[:2]
-    size = engine.input_size(width, height)
-    frames = [resize_picture(picture, *size) for picture in pictures]
-    if _sharpness(frames) < MIN_SHARPNESS:
+    frames: list[Picture] = []
+    size = (0, 0)
+    for picture in pictures:
+        if not frames:
+            size = engine.input_size(picture.shape[1], picture.shape[0])
+        frames.append(resize_picture(picture, *size))
+    if len(frames) < MIN_FRAMES or _sharpness(frames) < MIN_SHARPNESS:
         return None
     if engine.needs_samples:
         return estimate_plate(frames)

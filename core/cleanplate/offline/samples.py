@@ -58,7 +58,7 @@ def give_samples(engine: Engine, paths: Sequence[Path], source: Source, report: 
         return
     plate = None
     if source.fixed_camera:
-        plate = plate_of_video(list(source.spread(FRAMES_FOR_ESTIMATE)), engine)
+        plate = plate_of_video(source.spread(FRAMES_FOR_ESTIMATE), engine)
     if plate is not None:
         report(
             "No background samples were given: the empty scene is estimated from the video. "
