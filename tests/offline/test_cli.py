@@ -102,6 +102,16 @@ def test_a_video_becomes_a_folder_of_pictures(tmp_path: Path, clip: Path, empty:
     assert (names[:2], names[-1]) == (["000001.png", "000002.png"], "frames.ffconcat")
 
 
+def test_a_folder_may_have_a_dot_in_its_name(tmp_path: Path, clip: Path, empty: Path) -> None:
+    (tmp_path / "old.v1").mkdir()
+    for target in ("new.v2/", "film.mp4/", "old.v1"):
+        status, said = run(
+            "matte", clip, "--samples", empty, "--model", "difference", "-o", f"{tmp_path}/{target}"
+        )
+        assert status == 0, said
+        assert (tmp_path / target / "000001.png").is_file()
+
+
 def test_a_folder_of_pictures_keeps_a_films_times(tmp_path: Path, empty: Path) -> None:
     times = [0, 512, 1024, 4096, 4200, 9000, 9512]
     film = write_clip(tmp_path / "it's uneven.mp4", [scene(n) for n in range(7)], times)

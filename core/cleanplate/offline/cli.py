@@ -85,13 +85,15 @@ def matte(
         ),
     ],
     target: Annotated[
-        Path,
+        str,  # a Path would lose the slash behind a folder's name
         typer.Option(
             "--output",
             "-o",
+            metavar="PATH",
             show_default=False,
             help=".mp4 or .mkv: H.264. .mov (ProRes 4444) or .webm (VP9): with transparency. "
-            ".png: one picture. No ending: a folder of PNGs, with a film's times in frames.ffconcat.",
+            ".png: one picture. No ending, or a / behind it: a folder of PNGs, with a film's times in "
+            "frames.ffconcat.",
         ),
     ],
     samples: Annotated[
@@ -136,13 +138,9 @@ def matte(
             if background is None:
                 background = TRANSPARENT if sink.alpha or alpha_only else GREEN
                 if background == GREEN:
-                    console.print(
-                        f"{target.suffix} cannot be transparent: the background becomes green ({GREEN})."
-                    )
+                    console.print(f"{target} cannot be transparent: the background becomes green ({GREEN}).")
             if background == TRANSPARENT and not (sink.alpha or alpha_only):
-                raise InputError(
-                    f"{target.name} cannot be transparent. Choose .mov, .webm, .png or a folder."
-                )
+                raise InputError(f"{target} cannot be transparent. Choose .mov, .webm, .png or a folder.")
             look = Look(parse_background(background), alpha_only)
             engine = load_engine(model, provider, model_folders(tuple(models)))
             give_samples(engine, samples, source, console.print)

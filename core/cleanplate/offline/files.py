@@ -1,5 +1,6 @@
 """From what the user names to sources and sinks: the kind follows from the ending."""
 
+import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -36,11 +37,12 @@ def open_source(paths: list[Path], *, sequence: bool = False, rate: Fraction = F
 
 
 @contextmanager
-def open_sink(path: Path, source: Source, report: Report, also_read: Sequence[Path] = ()) -> Generator[Sink]:
+def open_sink(target: str, source: Source, report: Report, also_read: Sequence[Path] = ()) -> Generator[Sink]:
     """Open the output.
 
     Args:
-        path: a video, a picture, or a folder (no ending): one PNG for each frame, and a film's times.
+        target: path of a video, a picture, or a folder (no ending, or a slash behind it): one PNG for each
+            frame, and a film's times.
         source: what will be written, for its rate and sound.
         report: is told of sound that is left out.
         also_read: files beside the source's that must not be replaced: samples, background.
@@ -49,9 +51,11 @@ def open_sink(path: Path, source: Source, report: Report, also_read: Sequence[Pa
         OutputError: the ending is unknown, does not fit the source, an input would be replaced, nothing can
             be written there, or the folder holds a film's pictures already.
     """
+    path = Path(target)
     inputs = [*source.paths, *also_read]
+    named_as_folder = target.endswith(("/", os.sep)) or not path.suffix
     check_writable(path if path.is_dir() else path.parent)
-    if path.suffix.lower() in VIDEO_ENDINGS:
+    if path.suffix.lower() in VIDEO_ENDINGS and not named_as_folder:
         if path.is_dir():
             raise OutputError(f"{path} is a folder. Choose another name for the video.")
         _keep_inputs(inputs, [path])
@@ -68,7 +72,7 @@ def open_sink(path: Path, source: Source, report: Report, also_read: Sequence[Pa
         if not source.fixed_camera:
             raise OutputError("These pictures are not a film. Add --sequence if they are, or give a folder.")
         yield VideoSink(path, rate=source.rate, time_base=source.time_base)
-    elif path.is_dir() or not path.suffix:
+    elif path.is_dir() or named_as_folder:
         if source.fixed_camera and (path / TIMES).exists():
             raise OutputError(
                 f"{path} holds the pictures of an earlier film ({TIMES}). Choose another folder."
