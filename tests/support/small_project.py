@@ -37,11 +37,11 @@ def make_small_project(root: Path, folder: Path) -> Path:
     configs.mkdir(parents=True)
     for path in (root / "models/cleanplate/training/configs").glob("*.toml"):
         (configs / path.name).write_text(shortened(path.read_text(encoding="utf-8")), encoding="utf-8")
-    # What comes out of the stages that models/README.md leaves to the reader, to be exported.
+    # What comes out of the stages that models/README.md leaves to the reader, to be averaged.
     page = (root / "models/README.md").read_text(encoding="utf-8")
-    last = project / re.findall(r"^cleanplate export (\S+)", page, re.MULTILINE)[0]
-    last.parent.mkdir(parents=True)
-    shutil.copy(root / "models/checkpoints/cleanplate-fast.ckpt", last)
+    for last in re.findall(r"^cleanplate average (.+) --output", page, re.MULTILINE)[0].split():
+        (project / last).parent.mkdir(parents=True)
+        shutil.copy(root / "models/checkpoints/cleanplate-fast.ckpt", project / last)
     write_archives(shared / "data")
     for name in ("peers", "pretrained"):
         (shared / name).symlink_to((root.parent / "shared" / name).resolve())

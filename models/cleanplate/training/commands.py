@@ -1,4 +1,4 @@
-"""`cleanplate train`, `prune` and `compare`: what a user types; PyTorch is loaded only when they run."""
+"""`cleanplate train`, `average`, `prune`, `compare`: what a user types; PyTorch is loaded when they run."""
 
 # ruff: noqa: PLC0415
 
@@ -49,6 +49,27 @@ def train(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
     typer.echo(f"trained: {last}")
+
+
+def average(
+    checkpoints: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CHECKPOINT...", help="Of one network, the last stage last.", show_default=False
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="The checkpoint to write.", show_default=False)],
+) -> None:
+    """Write a checkpoint with the mean of the weights of several stages."""
+    from cleanplate.nets.checkpoint import CheckpointError
+    from cleanplate.training.average import average as run
+
+    try:
+        run(checkpoints, output)
+    except CheckpointError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(f"averaged: {output}")
 
 
 def prune(
