@@ -57,11 +57,11 @@ class _Arm(NamedTuple):
     fore: Float
     lengths: tuple[float, float]
     size: float  # of its thickness and hand, the shoulders' breadth times nearness
-    spread: float
+    spread: float  # radians between the middle and the outer fingers
     curl: float  # of the fingers' length, 0 for a fist
     sleeve_end: float  # 0 shoulder, 1 elbow, 2 wrist
-    light: float
-    depth: float
+    light: float  # where across the arm it is brightest, -1..1
+    depth: float  # how much it darkens from there
 
     def joints(self, moment: float) -> tuple[Point, Point, Point]:
         """Return shoulder, elbow and wrist at a moment in frames."""
@@ -204,53 +204,38 @@ def _draw_moving(layer: Float, arm: _Arm, t: int, shift: Point, clothes: Float, 
 
 
 def _draw(layer: Float, arm: _Arm, moment: float, shift: Point, clothes: Float, skin: Float) -> None:
+    def draw(start: Point, end: Point, start_radius: float, end_radius: float, texture: Float) -> None:
+        _capsule(layer, start, end, start_radius, end_radius, texture, arm.light, arm.depth)
+
     shoulder, elbow, wrist = (joint + shift for joint in arm.joints(moment))
     ahead = arm.hand(moment)
     shoulder_radius, elbow_radius, wrist_radius, palm_radius, finger_radius = (
         share * arm.size
         for share in (SHOULDER_RADIUS, ELBOW_RADIUS, WRIST_RADIUS, PALM_RADIUS, FINGER_RADIUS)
     )
-    light, depth = arm.light, arm.depth
     knuckles = wrist + PALM * arm.size * ahead
     middle = (FINGERS - 1) / 2
     for finger in range(FINGERS) if arm.curl else ():
         place = (finger - middle) / middle
         root = knuckles + place * 0.75 * palm_radius * np.array([-ahead[1], ahead[0]])
         length = FINGER * arm.size * arm.curl * (1 - 0.2 * abs(place))
-        tip = root + length * _turned(ahead, place * arm.spread)
-        _capsule(layer, root, tip, finger_radius, 0.8 * finger_radius, skin, light, depth)
+        draw(
+            root, root + length * _turned(ahead, place * arm.spread), finger_radius, 0.8 * finger_radius, skin
+        )
     thumb = wrist + 0.6 * palm_radius * _turned(ahead, 0.9 * arm.side)
     tip = thumb + FINGER * arm.size * max(arm.curl, 0.4) * _turned(ahead, (0.5 + arm.spread) * arm.side)
-    _capsule(layer, thumb, tip, 1.2 * finger_radius, finger_radius, skin, light, depth)
-    _capsule(layer, wrist, knuckles, 0.8 * palm_radius, palm_radius, skin, light, depth)
-    _capsule(layer, shoulder, elbow, 0.85 * shoulder_radius, 0.9 * elbow_radius, skin, light, depth)
-    _capsule(layer, elbow, wrist, 0.9 * elbow_radius, wrist_radius, skin, light, depth)
-    if arm.sleeve_end > 0:  # the sleeve lies over the skin and ends somewhere
-        end = min(1.0, arm.sleeve_end)
-        cuff = shoulder + end * (elbow - shoulder)
-        _capsule(
-            layer,
-            shoulder,
-            cuff,
-            shoulder_radius,
-            _between(shoulder_radius, elbow_radius, end),
-            clothes,
-            light,
-            depth,
-        )
+    draw(thumb, tip, 1.2 * finger_radius, finger_radius, skin)
+    draw(wrist, knuckles, 0.8 * palm_radius, palm_radius, skin)
+    draw(shoulder, elbow, 0.85 * shoulder_radius, 0.9 * elbow_radius, skin)
+    draw(elbow, wrist, 0.9 * elbow_radius, wrist_radius, skin)
+    # The sleeve lies over the skin and ends somewhere.
+    end = min(1.0, arm.sleeve_end)
+    cuff_radius = _between(shoulder_radius, elbow_radius, end)
+    draw(shoulder, shoulder + end * (elbow - shoulder), shoulder_radius, cuff_radius, clothes)
     if arm.sleeve_end > 1:
         end = arm.sleeve_end - 1
-        cuff = elbow + end * (wrist - elbow)
-        _capsule(
-            layer,
-            elbow,
-            cuff,
-            elbow_radius,
-            _between(elbow_radius, 1.1 * wrist_radius, end),
-            clothes,
-            light,
-            depth,
-        )
+        cuff_radius = _between(elbow_radius, 1.1 * wrist_radius, end)
+        draw(elbow, elbow + end * (wrist - elbow), elbow_radius, cuff_radius, clothes)
 
 
 def _capsule(
