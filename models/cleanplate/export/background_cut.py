@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from cleanplate.engine.card import State
 from cleanplate.export.graphs import Graphs
-from cleanplate.nets.background_cut import PAST_AND_FUTURE, BackgroundCutNet
+from cleanplate.nets.background_cut import MULTIPLE, PAST_AND_FUTURE, BackgroundCutNet
 from cleanplate.nets.checkpoint import CheckpointError, read_checkpoint
 
-MULTIPLE = 8
 NO_SAMPLE_SIZE = (144, 256)  # height and width of the black picture that stands for a missing sample
 
 

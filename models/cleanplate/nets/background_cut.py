@@ -21,6 +21,7 @@ BLOCKS_PER_GROUP = 2
 GROUP_STRIDES = (1, 2, 1, 1)  # after the stem's 4
 GROUP_DILATIONS = (1, 1, 2, 4)
 CLASSES = 2  # background, person
+MULTIPLE = 8  # both sides of the input must be a multiple of it
 PAST_AND_FUTURE = 2  # n of section 4.2: five frames
 
 

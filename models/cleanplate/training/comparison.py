@@ -18,14 +18,13 @@ from cleanplate.data.batches import Batch
 from cleanplate.engine.imaging import resize_picture, resize_plane
 from cleanplate.evaluation.measure import Measured, Score, video_scores
 from cleanplate.evaluation.sets import Case
+from cleanplate.nets.cleanplate import MULTIPLE  # a multiple of Background Cut's, too
 from cleanplate.training.background_cut_module import BackgroundCutModule
 from cleanplate.training.config import Config
 from cleanplate.training.module import MattingModule
 
 UInt8 = NDArray[np.uint8]
 Float = NDArray[np.float32]
-
-MULTIPLE = 16  # both kinds of networks take such sides
 
 
 def variants(name: str, module: MattingModule) -> Iterator[tuple[str, MattingModule]]:

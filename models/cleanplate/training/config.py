@@ -16,10 +16,11 @@ from typing import Any, TypeVar, get_type_hints
 
 from cleanplate.data.batches import BatchOptions
 from cleanplate.data.scenes import SceneOptions
+from cleanplate.nets import background_cut, cleanplate
 
 T = TypeVar("T")
 
-MULTIPLES = {"cleanplate": 16, "background-cut": 8}  # px, of the sides of pictures, which networks halve
+MULTIPLES = {"cleanplate": cleanplate.MULTIPLE, "background-cut": background_cut.MULTIPLE}
 
 
 class ConfigError(Exception):
