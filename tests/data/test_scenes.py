@@ -5,11 +5,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from cleanplate.data.batches import BatchOptions, SceneBatches, collate, make_batch, open_maker
 from cleanplate.data.degrade import Camera, take_picture, through_h264
-from cleanplate.data.geometry import after, similarity, smooth_path
-from cleanplate.data.scenes import SceneMaker, SceneOptions
+from cleanplate.data.geometry import Float, after, similarity, smooth_path
+from cleanplate.data.scenes import SceneMaker, SceneOptions, _camouflage, _Shadow
 from cleanplate.data.splits import Split
 
 SIZE = (64, 48)
@@ -72,6 +73,62 @@ def test_camouflaged_people_wear_the_colours_of_the_room(tiny_cache: Path) -> No
         return float(np.mean(differences))
 
     assert apart(camouflage=1) < 0.5 * apart(camouflage=0)
+
+
+def test_camouflage_may_go_place_by_place() -> None:
+    """A white shirt over black trousers, before a wall that is as bright all over."""
+    wall = np.full((96, 64, 3), 120, np.float32)
+    person = np.full((1, 96, 64, 4), 255, np.float32)
+    person[:, :48, :, :3], person[:, 48:, :, :3] = 200, 60
+
+    def apart(*, locally: bool) -> float:
+        toned = person.copy()
+        _camouflage(toned, wall, locally=locally)
+        return float(np.abs(toned[0, ..., :3] - wall).mean())
+
+    assert apart(locally=True) < 0.5 * apart(locally=False)
+
+
+def test_what_stands_before_a_person_belongs_to_the_room(
+    tiny_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def put_on_the_left(_: object, canvases: tuple[Float, ...]) -> Float:
+        cover = np.zeros(canvases[0].shape[:2], np.float32)
+        cover[:, : cover.shape[1] // 2] = 255
+        for canvas in canvases:
+            canvas[cover > 0] = 50
+        return cover
+
+    def left(occluded: float) -> NDArray[np.uint8]:
+        make = maker(tiny_cache, empty=0, second_person=1, occluded=occluded, **CALM)
+        monkeypatch.setattr(make, "_put_object", put_on_the_left)
+        scenes = [make.composite(np.random.default_rng(seed), SIZE, 1, 1) for seed in range(4)]
+        return np.stack([scene.pha[0, :, :26] for scene in scenes])
+
+    assert left(occluded=0).any()
+    assert not left(occluded=1).any()
+
+
+def test_light_from_a_side_leaves_the_matte_alone(tiny_cache: Path) -> None:
+    make = maker(tiny_cache, light=1)
+    people, room = np.full((2, 48, 64, 4), 120, np.float32), np.full((48, 64, 3), 120, np.float32)
+    lit = make._toned(np.random.default_rng(2), people, room)
+    assert np.ptp(lit) > 5
+    assert np.ptp(people[..., :3]) > 20
+    np.testing.assert_array_equal(people[..., 3], 120)
+    assert np.abs(np.diff(people[0, 0, :, 0])).max() < 10
+
+
+def test_hard_shadows_have_an_edge() -> None:
+    def steepest(shadow: _Shadow) -> float:
+        alpha = np.zeros((144, 256), np.float32)
+        alpha[40:, 90:160] = 255
+        cast = shadow.cast(np.full((144, 256, 3), 200, np.float32), alpha)
+        return float(np.abs(np.diff(cast[..., 0], axis=1)).max() / shadow.strength)
+
+    rng, size = np.random.default_rng(3), (256, 144)
+    soft, hard = ([steepest(make(rng, size)) for _ in range(9)] for make in (_Shadow.random, _Shadow.hard))
+    assert np.median(hard) > 2 * np.median(soft)
 
 
 def test_people_come_and_go(tiny_cache: Path) -> None:

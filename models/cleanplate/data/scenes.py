@@ -25,6 +25,8 @@ UInt8 = NDArray[np.uint8]
 
 POSTERS_WITHOUT_SAMPLES = 0.4  # times the usual chance
 CAMOUFLAGE_GAIN = (0.3, 3.0)  # of the clothes' colours: beyond it they would no longer look like clothes
+CAMOUFLAGE_REACH = 0.12  # of the width, within which clothes are given the room's colours
+SIDE_LIGHT, ROOM_LIGHT = 0.35, 0.12  # standard deviations of the logarithm
 LIVELINESS = (0.002, 0.006, 0.02)  # steps of a person from frame to frame, as shares of the width
 WARP_SWING = 0.3  # radians a frame, of a person's local warps
 FULL_LENGTH_SOURCE = "people-full/"
@@ -59,13 +61,17 @@ class SceneOptions:
             edge.
         clips: The person comes from a clip and moves by itself, instead of a still that is moved about.
         shadow: The person darkens the room.
+        hard_shadow: That shadow is sharp and may be dark.
         aligned: The sample's camera stood still (up to a fraction of a pixel).
         far: The sample's camera was moved a lot, up to an eighth of the picture.
         wrong_room: The sample shows another room: the camera was carried away.
         parallax: The sample differs by a smooth distortion.
         h264: The camera encodes H.264 instead of JPEG.
         recorded: The scene is a real recording of a webcam instead of a composite.
-        camouflage: The person's colours are those of the room behind them, as beige before a beige wall.
+        camouflage: The person's colours are those of the room behind them, as beige before a beige wall: the
+            mean of all, or place by place.
+        occluded: A thing of the room stands in front of the person, as a microphone does.
+        light: Light falls onto the person from a side, and otherwise onto the room than in the samples.
         comes_or_goes: The people appear in, or are gone from, one of the frames on.
         arms: A still person has arms drawn on, stretched out, raised or bent, that move.
         drift: How much exposure and white balance change between sample and frame, 1 as usual.
@@ -85,6 +91,9 @@ class SceneOptions:
     h264: float = 0.0
     recorded: float = 0.0
     camouflage: float = 0.0
+    hard_shadow: float = 0.0
+    occluded: float = 0.0
+    light: float = 0.0
     comes_or_goes: float = 0.0
     arms: float = 0.0
     drift: float = 1.0
@@ -126,17 +135,7 @@ class SceneMaker:
         options = self.options
         if options.recorded and rng.random() < options.recorded:
             return self._recorded(rng, size, frames, samples)
-        in_frame = self._room(rng, size)
-        in_sample = in_frame.copy()
-        # Without a sample nobody can tell every poster from a person: such scenes have fewer.
-        if rng.random() < options.posters * (1.0 if samples else POSTERS_WITHOUT_SAMPLES):
-            for _ in range(int(rng.integers(1, 4))):
-                self._hang_poster(rng, (in_frame, in_sample))
-        if rng.random() < options.moved_objects:
-            targets = ((in_frame,), (in_sample,), (in_frame, in_sample))
-            for _ in range(int(rng.integers(1, 4))):
-                self._put_object(rng, targets[int(rng.integers(3))])
-
+        in_frame, in_sample, cover = self._furnished_room(rng, size, with_samples=samples > 0)
         camera = random_camera(rng)
         quantiser = int(rng.integers(*H264_QUANTISERS)) if rng.random() < options.h264 else None
         if quantiser is not None:
@@ -150,13 +149,15 @@ class SceneMaker:
         )
         room = _view(in_frame, look, size)
         people = self._people(rng, size, frames)
-        if options.camouflage and rng.random() < options.camouflage:
-            _camouflage(people, room)
+        room = self._toned(rng, people, room)
+        if cover is not None:
+            people[..., 3:] *= 1 - _view(cover, look, size)[..., None] / 255
         if options.comes_or_goes and frames > 1 and rng.random() < options.comes_or_goes:
             moment = int(rng.integers(1, frames))
             people[slice(moment) if rng.random() < 0.5 else slice(moment, None)] = 0
         with_shadow = rng.random() < options.shadow
-        shadow = _Shadow.random(rng, size)
+        is_hard = options.hard_shadow > 0 and rng.random() < options.hard_shadow
+        shadow = _Shadow.hard(rng, size) if is_hard else _Shadow.random(rng, size)
         moment_camera = drifted(camera, rng, options.drift)
         pictures, mattes = [], []
         for person in people:
@@ -261,6 +262,25 @@ class SceneMaker:
         toned: Float = np.clip(piece * tone, 0, 255).astype(np.float32)
         return toned
 
+    def _furnished_room(
+        self, rng: np.random.Generator, size: tuple[int, int], *, with_samples: bool
+    ) -> tuple[Float, Float, Float | None]:
+        """Return the room as the frames and as the samples show it, and what covers the person there."""
+        in_frame = self._room(rng, size)
+        in_sample = in_frame.copy()
+        # Without a sample nobody can tell every poster from a person: such scenes have fewer.
+        if rng.random() < self.options.posters * (1.0 if with_samples else POSTERS_WITHOUT_SAMPLES):
+            for _ in range(int(rng.integers(1, 4))):
+                self._hang_poster(rng, (in_frame, in_sample))
+        if rng.random() < self.options.moved_objects:
+            targets = ((in_frame,), (in_sample,), (in_frame, in_sample))
+            for _ in range(int(rng.integers(1, 4))):
+                self._put_object(rng, targets[int(rng.integers(3))])
+        cover = None
+        if self.options.occluded and rng.random() < self.options.occluded:
+            cover = self._put_object(rng, (in_frame, in_sample))
+        return in_frame, in_sample, cover
+
     def _sample(
         self, rng: np.random.Generator, canvas: Float, look: Float, size: tuple[int, int], camera: Camera
     ) -> UInt8:
@@ -312,8 +332,12 @@ class SceneMaker:
         for canvas in canvases:
             _paint(canvas, warped, dim)
 
-    def _put_object(self, rng: np.random.Generator, canvases: tuple[Float, ...]) -> None:
-        """Put a piece of another room somewhere: a thing that was moved, brought or taken away."""
+    def _put_object(self, rng: np.random.Generator, canvases: tuple[Float, ...]) -> Float:
+        """Put a piece of another room somewhere: a thing that was moved, brought or taken away.
+
+        Returns:
+            What it covers: float32 [H, W] of the canvas, 0..255.
+        """
         tall, wide = canvases[0].shape[:2]
         room = self.stores.rooms[int(rng.integers(len(self.stores.rooms)))]
         broad, high = (int(float(rng.uniform(0.08, 0.35)) * tall) for _ in range(2))
@@ -333,6 +357,7 @@ class SceneMaker:
         warped = cv2.warpAffine(picture, matrix, (wide, tall), flags=cv2.INTER_LINEAR)
         for canvas in canvases:
             _paint(canvas, warped, 1.0)
+        return warped[..., 3].astype(np.float32)
 
     def _people(self, rng: np.random.Generator, size: tuple[int, int], frames: int) -> Float:
         """Return who is in the frames: float32 [T, H, W, 4], colours and alpha, 0..255."""
@@ -350,6 +375,17 @@ class SceneMaker:
             colours = (layers[..., :3] * front + behind[..., :3] * back) / np.maximum(union, 1e-6)
             layers = np.concatenate([colours, 255 * union], -1)
         return layers
+
+    def _toned(self, rng: np.random.Generator, people: Float, room: Float) -> Float:
+        """Tone the people, [T, H, W, 4], as light and camouflage have it, and return the lit room."""
+        options = self.options
+        if options.light and rng.random() < options.light:
+            room = room * _light(rng, room.shape[:2], ROOM_LIGHT)
+            people[..., :3] *= _light(rng, room.shape[:2], SIDE_LIGHT)
+            np.clip(people[..., :3], 0, 255, out=people[..., :3])
+        if options.camouflage and rng.random() < options.camouflage:
+            _camouflage(people, room, locally=rng.random() < 0.5)
+        return room
 
     def _pictures(self, rng: np.random.Generator, frames: int) -> tuple[list[UInt8], str | None]:
         """Return somebody's successive pictures, BGRA, and which still they are; None for a clip."""
@@ -447,17 +483,46 @@ def _upright(
     if tall_and_thin:
         top = max(top, height - person_height)
     if stands:
-        part = float(rng.uniform(0.5, 0.95))
+        part = float(rng.uniform(0.35, 0.95))
         return part * height / high, float(rng.uniform(0.02, 1 - part)) * height
     return person_height / high, top
 
 
-def _camouflage(people: Float, room: Float) -> None:
-    """Tone the people, float32 [T, H, W, 4], so that their mean colour is that of the room behind them."""
+def _camouflage(people: Float, room: Float, *, locally: bool) -> None:
+    """Tone the people, float32 [T, H, W, 4], so that their colours are those of the room behind them.
+
+    Args:
+        people: Are changed.
+        room: float32 [H, W, 3].
+        locally: The colours around every place are brought to the room's there, instead of the mean of all.
+    """
     weight = people[..., 3:]
-    behind, own = (weight * room).sum((0, 1, 2)), (weight * people[..., :3]).sum((0, 1, 2))
+    behind, own = (weight * room).sum(0), (weight * people[..., :3]).sum(0)
+    if locally:
+        height, width = room.shape[:2]
+        small = (width // 8, height // 8)  # a wide blur is cheap on a small picture
+        behind, own = (
+            cv2.resize(
+                cv2.GaussianBlur(
+                    cv2.resize(total, small, interpolation=cv2.INTER_AREA),
+                    (0, 0),
+                    CAMOUFLAGE_REACH * small[0],
+                ),
+                (width, height),
+            )
+            for total in (behind, own)
+        )
+    else:
+        behind, own = behind.sum((0, 1)), own.sum((0, 1))
     gain = np.clip((behind + 1) / (own + 1), *CAMOUFLAGE_GAIN)
     np.clip(people[..., :3] * gain, 0, 255, out=people[..., :3])
+
+
+def _light(rng: np.random.Generator, shape: tuple[int, ...], amount: float) -> Float:
+    """Return how bright light falls onto every place of [H, W]: smooth factors about 1, float32 [H, W, 1]."""
+    height, width = shape
+    field: Float = np.exp(smooth_field(rng, height, width, amount, knots=3)[..., :1])
+    return field
 
 
 @dataclass(frozen=True)
@@ -470,6 +535,12 @@ class _Shadow:
     def random(rng: np.random.Generator, size: tuple[int, int]) -> _Shadow:
         shift = (float(rng.normal(0, 0.06 * size[0])), float(rng.normal(0.02, 0.03) * size[1]))
         return _Shadow(shift, float(rng.uniform(0.01, 0.06)) * size[0], float(rng.uniform(0.1, 0.55)))
+
+    @staticmethod
+    def hard(rng: np.random.Generator, size: tuple[int, int]) -> _Shadow:
+        """Return a shadow as a bare bulb or the sun throws it."""
+        shift = (float(rng.normal(0, 0.1 * size[0])), float(rng.normal(0.02, 0.05) * size[1]))
+        return _Shadow(shift, float(rng.uniform(0.003, 0.015)) * size[0], float(rng.uniform(0.2, 0.7)))
 
     def cast(self, room: Float, alpha: Float) -> Float:
         height, width = alpha.shape
