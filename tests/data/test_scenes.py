@@ -93,8 +93,9 @@ def test_what_stands_before_a_person_belongs_to_the_room(
     tiny_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def put_on_the_left(_: object, canvases: tuple[Float, ...]) -> Float:
-        cover = np.zeros(canvases[0].shape[:2], np.float32)
-        cover[:, : cover.shape[1] // 2] = 255
+        tall, wide = canvases[0].shape[:2]
+        cover = np.zeros((tall, wide), np.float32)
+        cover[:, : wide // 2] = 255
         for canvas in canvases:
             canvas[cover > 0] = 50
         return cover
