@@ -48,6 +48,17 @@ def test_samples_are_pooled_globally_so_their_places_are_forgotten() -> None:
     assert torch.allclose(pooled, twice, atol=1e-5)
 
 
+def test_samples_change_the_scores_differently_from_place_to_place() -> None:
+    """A threshold alone, which is all that a linear layer could make of them, would attenuate nothing."""
+    torch.manual_seed(0)
+    net = GlobalAttenuation(TINY).eval()
+    src = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        change = net(src, torch.rand(1, 32)) - net(src, torch.rand(1, 32))
+    inside = change[..., 16:-16, 16:-16]  # away from the borders
+    assert inside.std() > 0.1 * inside.abs().mean() > 0
+
+
 def test_without_attenuation_samples_do_not_matter() -> None:
     torch.manual_seed(0)
     net = GlobalAttenuation(TINY, attenuates=False).eval()

@@ -115,6 +115,11 @@ class LightResNet(nn.Module):
 class GlobalAttenuation(nn.Module):
     """Segmentation with global background attenuation (section 3.1).
 
+    The paper has "one convolution layer" from the features to the score maps, and concatenates the global
+    feature, the same at every place, with them. A linear layer over that would add one constant to each class,
+    wherever in the picture: so a convolution with batch norm and ReLU, as in PSPNet (its reference [74]), joins
+    them before the score maps.
+
     Attributes:
         attenuates: Whether the second path is used; without it this is the paper's "w/o Atten.".
     """
@@ -125,7 +130,8 @@ class GlobalAttenuation(nn.Module):
         self.frame_path = LightResNet(widths)
         self.sample_path = LightResNet(widths) if attenuates else None
         channels = self.frame_path.channels
-        self.score = nn.Conv2d(channels * (2 if attenuates else 1), CLASSES, 1)
+        self.join = _joined(2 * channels, channels) if attenuates else None
+        self.score = nn.Conv2d(channels, CLASSES, 1)
 
     def pool_samples(self, bgr: Tensor) -> Tensor:
         """Return the global feature [N, C] of N backgrounds from samples [N, S, 3, H, W].
@@ -149,9 +155,9 @@ class GlobalAttenuation(nn.Module):
             [N, 2, H, W]; the softmax over the classes gives the segmentation.
         """
         features = self.frame_path(src)
-        if self.attenuates:
+        if self.join is not None:
             spread = pooled[:, :, None, None].expand(-1, -1, features.shape[-2], features.shape[-1])
-            features = torch.cat([features, spread], 1)
+            features = self.join(torch.cat([features, spread], 1))
         scores = self.score(features)
         return F.interpolate(scores, size=src.shape[-2:], mode="bilinear", align_corners=False)
 
@@ -244,6 +250,11 @@ def window_indices(moments: int, *, causal: bool) -> list[list[int]]:
         [min(max(moment + offset, 0), moments - 1) for offset in range(-PAST_AND_FUTURE, last + 1)]
         for moment in range(moments)
     ]
+
+
+def _joined(channels_in: int, channels_out: int) -> nn.Sequential:
+    convolution = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels_out), nn.ReLU())
 
 
 def _strided(channels_in: int, channels_out: int) -> nn.Sequential:
