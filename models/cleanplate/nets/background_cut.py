@@ -116,9 +116,9 @@ class GlobalAttenuation(nn.Module):
     """Segmentation with global background attenuation (section 3.1).
 
     The paper has "one convolution layer" from the features to the score maps, and concatenates the global
-    feature, the same at every place, with them. A linear layer over that would add one constant to each class,
-    wherever in the picture: so a convolution with batch norm and ReLU, as in PSPNet (its reference [74]), joins
-    them before the score maps.
+    feature, the same at every place, with them. A linear layer over that would add one constant to each
+    class, wherever in the picture: so a convolution with batch norm and ReLU, as in PSPNet (its reference
+    [74]), joins them before the score maps.
 
     Attributes:
         attenuates: Whether the second path is used; without it this is the paper's "w/o Atten.".
