@@ -1,6 +1,6 @@
 """Networks through ONNX Runtime: a graph small enough to be computed by hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from scenes import draw_room, photograph
 
+from cleanplate.engine import session
 from cleanplate.engine.errors import CardError
 from cleanplate.engine.matting import available_models, create_engine
+from cleanplate.engine.providers import BY_NAME, CPU, Graph, OnnxRuntime, Provider
 
 MakeModel = Callable[..., Path]
 
@@ -94,6 +96,39 @@ def test_auto_takes_the_fast_model_on_a_cpu(make_model: MakeModel) -> None:
     assert available_models([folder]) == ["difference", "big", "other", "small"]
     assert create_engine("auto", models=[folder]).name == "small"
     assert create_engine("auto").name == "difference"
+
+
+@pytest.mark.parametrize(
+    ("registered", "wanted", "chosen"),
+    [
+        ("cuda", "auto", ("big", "cuda")),
+        ("directml", "auto", ("big", "directml")),
+        ("coreml", "auto", ("small", "cpu")),
+        ("coreml", "coreml", ("small", "coreml")),
+        ("openvino", "auto", ("small", "openvino")),
+    ],
+)
+def test_auto_takes_the_quality_model_only_where_a_gpu_runs_it(
+    make_model: MakeModel,
+    monkeypatch: pytest.MonkeyPatch,
+    registered: str,
+    wanted: str,
+    chosen: tuple[str, str],
+) -> None:
+    class RenamedCpu(OnnxRuntime):
+        """A build with one more provider, for which the CPU stands in."""
+
+        def providers(self) -> Sequence[str]:
+            return [BY_NAME[registered].runtime_name, CPU.runtime_name]
+
+        def open(self, path: Path, provider: Provider, threads: int | None) -> Graph:
+            return super().open(path, CPU, threads)
+
+    monkeypatch.setattr(session, "OnnxRuntime", RenamedCpu)
+    make_model("big", "quality")
+    folder = make_model("small", "fast").parent
+    engine = create_engine("auto", provider=wanted, models=[folder])
+    assert (engine.name, engine.provider) == chosen
 
 
 def test_auto_passes_over_a_broken_model(make_model: MakeModel) -> None:

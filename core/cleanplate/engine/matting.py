@@ -17,7 +17,7 @@ from cleanplate.engine.base import Engine
 from cleanplate.engine.card import Card, read_card
 from cleanplate.engine.difference import DifferenceEngine
 from cleanplate.engine.errors import CardError, UnknownModelError
-from cleanplate.engine.providers import CPU
+from cleanplate.engine.providers import BY_NAME
 from cleanplate.engine.session import OnnxEngine
 
 AUTO = "auto"
@@ -85,7 +85,7 @@ def _best_engine(paths: Sequence[Path], provider: str, threads: int | None) -> E
         if role not in by_role:
             continue
         candidate = OnnxEngine(path_of[by_role[role].name], provider=provider, threads=threads)
-        if candidate.provider != CPU.name:
+        if BY_NAME[candidate.provider].is_gpu:
             return candidate
         engine = candidate
     if engine is None and broken is not None:

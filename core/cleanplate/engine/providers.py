@@ -24,18 +24,23 @@ Loaded = TypeVar("Loaded")
 
 @dataclass(frozen=True)
 class Provider:
-    """An execution provider: our name, the name for people, ONNX Runtime's, and what it is."""
+    """An execution provider: our name, the name for people, ONNX Runtime's, and what it is.
+
+    Attributes:
+        is_gpu: runs whole networks on a graphics card. OpenVINO may be the CPU; for CoreML, see `AUTOMATIC`.
+    """
 
     name: str
     label: str
     runtime_name: str
     library: str | None = None
+    is_gpu: bool = False
 
 
 PROVIDERS = (
-    Provider("tensorrt", "TensorRT", "TensorrtExecutionProvider", "onnxruntime_providers_tensorrt"),
-    Provider("cuda", "CUDA", "CUDAExecutionProvider", "onnxruntime_providers_cuda"),
-    Provider("directml", "DirectML", "DmlExecutionProvider"),
+    Provider("tensorrt", "TensorRT", "TensorrtExecutionProvider", "onnxruntime_providers_tensorrt", True),
+    Provider("cuda", "CUDA", "CUDAExecutionProvider", "onnxruntime_providers_cuda", True),
+    Provider("directml", "DirectML", "DmlExecutionProvider", is_gpu=True),
     Provider("coreml", "CoreML", "CoreMLExecutionProvider"),
     Provider("openvino", "OpenVINO", "OpenVINOExecutionProvider", "onnxruntime_providers_openvino"),
     Provider("cpu", "CPU", "CPUExecutionProvider"),
@@ -43,6 +48,12 @@ PROVIDERS = (
 """In the order in which they are tried."""
 
 CPU = PROVIDERS[-1]
+
+AUTOMATIC = tuple(provider for provider in PROVIDERS if provider.name != "coreml")
+"""Those that `auto` tries. Every build for macOS has CoreML, but it takes only parts of our networks (80 of
+488 nodes, in 9 pieces), and what goes to and fro between them costs more than it saves."""
+
+BY_NAME = {provider.name: provider for provider in PROVIDERS}
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,7 @@ def load_on_best(
 
     Args:
         runtime: ONNX Runtime.
-        wanted: `auto` for all in their order, or a provider's name: that one, then the CPU.
+        wanted: `auto` for those of `AUTOMATIC` in their order, or a provider's name: that one, then the CPU.
         load: loads the model on a provider, and raises where it cannot.
 
     Returns:
@@ -91,12 +102,11 @@ def load_on_best(
         ProviderError: `wanted` is unknown, or not even the CPU could load the model.
         CardError: from `load`: no other provider would help.
     """
-    known = {provider.name: provider for provider in PROVIDERS}
-    if wanted != "auto" and wanted not in known:
+    if wanted != "auto" and wanted not in BY_NAME:
         raise ProviderError(
-            f"There is no provider named {wanted}. Choose auto or one of: {', '.join(known)}."
+            f"There is no provider named {wanted}. Choose auto or one of: {', '.join(BY_NAME)}."
         )
-    candidates = PROVIDERS if wanted == "auto" else tuple(dict.fromkeys((known[wanted], CPU)))
+    candidates = AUTOMATIC if wanted == "auto" else tuple(dict.fromkeys((BY_NAME[wanted], CPU)))
     fallbacks: list[tuple[str, str]] = []
     for provider in candidates:
         if provider.runtime_name not in runtime.providers():
