@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from cleanplate.engine import providers
 from cleanplate.engine.base import Engine, Result
 from cleanplate.engine.drift import Drift
 from cleanplate.engine.errors import FrameError, ProviderError, SampleError, UnknownModelError
@@ -20,6 +21,8 @@ from cleanplate.worker.loop import MOST_FAILURES, EngineLostError, Worker
 from cleanplate.worker.status import Status
 
 Frame = NDArray[np.uint8]
+
+WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "weights"
 
 
 class FakeStream:
@@ -436,6 +439,25 @@ def test_a_missing_model_is_reported_and_tried_again_ever_more_slowly() -> None:
     assert bench.status()["error"] is None
 
 
+def test_an_onnx_runtime_that_cannot_be_loaded_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ImportError("DLL load failed: The specified module could not be found.")
+
+    monkeypatch.setattr(providers, "load_onnxruntime", fail)
+    bench = Bench()
+    bench.worker = Worker(
+        Channel.attach(bench.buffer),
+        memoryview(bench.buffer),
+        Status(log="/log", pid=1, version="0"),
+        model_folders=[WEIGHTS],
+        clock=lambda: bench.now,
+    )
+    bench.control(model="cleanplate-fast")
+    message = bench.status()["error"]["message"]
+    assert message.startswith("ONNX Runtime cannot be loaded (DLL load failed: ")
+    assert message.endswith("install the Microsoft Visual C++ Redistributable first.")
+
+
 def test_a_model_that_comes_back_is_used_without_a_new_control_block() -> None:
     bench = Bench()
     bench.load_error = ProviderError("No provider could run it.")
@@ -454,6 +476,7 @@ def test_a_model_that_comes_back_is_used_without_a_new_control_block() -> None:
     [
         (SampleError("They do not fit."), "They do not fit."),
         (ValueError("surprise"), "ValueError: surprise. Look into the log, or choose another method."),
+        (ValueError("Surprise."), "ValueError: Surprise. Look into the log, or choose another method."),
         (MemoryError(), "MemoryError. Look into the log, or choose another method."),
         (cv2.error("bad"), "error: bad. Look into the log, or choose another method."),
     ],

@@ -7,7 +7,7 @@ EngineError
 +-- ModelError           a model cannot be used
     +-- UnknownModelError    no model of that name
     +-- CardError            a model's card is wrong or does not fit its files
-    +-- ProviderError        no provider could run the model
+    +-- ProviderError        no provider could run the model, or there is no ONNX Runtime to ask
 """
 
 
@@ -40,4 +40,4 @@ class CardError(ModelError):
 
 
 class ProviderError(ModelError):
-    """No execution provider could load the model."""
+    """No execution provider could load the model, or ONNX Runtime itself cannot be loaded."""

@@ -41,7 +41,7 @@ def create_engine(
         UnknownModelError: there is no model of that name.
         CardError: the model's card is malformed or does not fit its files; `auto` passes over such a model
             as long as there is another.
-        ProviderError: the provider is unknown, or none could load the model.
+        ProviderError: the provider is unknown, none could load the model, or ONNX Runtime cannot be loaded.
     """
     cards = _card_paths(models)
     if name == AUTO:

@@ -135,10 +135,20 @@ def load_onnxruntime() -> Any:
 
 
 class OnnxRuntime:
-    """The real `Runtime`."""
+    """The real `Runtime`.
+
+    Raises:
+        ProviderError: ONNX Runtime cannot be loaded.
+    """
 
     def __init__(self) -> None:
-        self._module = load_onnxruntime()
+        try:
+            self._module = load_onnxruntime()
+        except (ImportError, OSError) as error:  # on Windows it needs libraries of Microsoft's
+            raise ProviderError(
+                f"ONNX Runtime cannot be loaded ({error}). Run the installer again; on Windows, install the "
+                "Microsoft Visual C++ Redistributable first."
+            ) from error
         self._preloaded = False
 
     def providers(self) -> Sequence[str]:

@@ -36,7 +36,7 @@ from cleanplate.offline import capture as capturing
 from cleanplate.offline import doctor as diagnosis
 from cleanplate.offline.background import GREEN, TRANSPARENT, parse_background
 from cleanplate.offline.convert import Look, convert
-from cleanplate.offline.engines import fallback_reasons, load_engine
+from cleanplate.offline.engines import fallback_reasons
 from cleanplate.offline.errors import InputError, OfflineError, OutputError
 from cleanplate.offline.files import open_sink, open_source
 from cleanplate.offline.folders import make_new_folder
@@ -142,7 +142,7 @@ def matte(
             if background == TRANSPARENT and not (sink.alpha or alpha_only):
                 raise InputError(f"{target} cannot be transparent. Choose .mov, .webm, .png or a folder.")
             look = Look(parse_background(background), alpha_only)
-            engine = load_engine(model, provider, model_folders(tuple(models)))
+            engine = create_engine(model, provider=provider, models=model_folders(tuple(models)))
             give_samples(engine, samples, source, console.print)
             console.print(f"{engine.name} on {engine.provider}, {len(engine.samples)} background samples")
             for reason in fallback_reasons(engine, provider):
@@ -230,7 +230,7 @@ def bench_engine(
     with _errors_explained():
         for name in available_models(folders):
             for wanted in provider:
-                engine = load_engine(name, wanted, folders)
+                engine = create_engine(name, provider=wanted, models=folders)
                 add(benchmark.time_engine(engine, width, height, seconds))
         for path in rival:
             add(benchmark.time_rival(path, seconds))

@@ -10,11 +10,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cleanplate.engine.errors import EngineError
-from cleanplate.engine.matting import AUTO, available_models
+from cleanplate.engine.errors import EngineError, ProviderError
+from cleanplate.engine.matting import available_models, create_engine
 from cleanplate.engine.providers import OnnxRuntime
 from cleanplate.offline.bench import time_engine
-from cleanplate.offline.engines import load_engine, runtime_complaint
 from cleanplate.offline.places import install_record_path, log_folder
 
 PACKAGES = ("cleanplate", "numpy", "opencv-python", "av")
@@ -89,8 +88,8 @@ def _packages() -> list[Finding]:
 def _runtime(name: str) -> Finding:
     try:
         providers = ", ".join(OnnxRuntime().providers())
-    except (ImportError, OSError) as error:
-        return Finding("ONNX Runtime", f"{name}: {runtime_complaint(error)}", True)
+    except ProviderError as error:
+        return Finding("ONNX Runtime", f"{name}: {error}", True)
     return Finding("ONNX Runtime", f"{name} with {providers}")
 
 
@@ -146,7 +145,7 @@ def _models(folders: list[Path]) -> list[Finding]:
 
 def _model(name: str, folders: list[Path]) -> list[Finding]:
     try:
-        engine = load_engine(name, AUTO, folders)
+        engine = create_engine(name, models=folders)
         timing = time_engine(engine, *BENCHMARK_SIZE, BENCHMARK_SECONDS)
     except EngineError as error:
         return [Finding(f"Model {name}", str(error), True)]

@@ -302,7 +302,7 @@ def _explain(error: Exception) -> str:
     if isinstance(error, EngineError):
         return str(error)
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{what}. Look into the log, or choose another method."
+    return f"{what.rstrip('.')}. Look into the log, or choose another method."
 
 
 def _no_samples(samples: SampleReport) -> str:
