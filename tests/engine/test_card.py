@@ -83,7 +83,7 @@ def test_an_altered_file_is_refused(make_model: MakeModel) -> None:
         read_card(path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "null"])
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", pytest.param(200_000 * "[", id="nested")])
 def test_what_is_no_card_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(text)

@@ -1,15 +1,18 @@
 """Networks through ONNX Runtime: a graph small enough to be computed by hand."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 from scenes import draw_room, photograph
 
 from cleanplate.engine import session
-from cleanplate.engine.errors import CardError
+from cleanplate.engine.errors import CardError, ProviderError
 from cleanplate.engine.matting import available_models, create_engine
 from cleanplate.engine.providers import BY_NAME, CPU, Graph, OnnxRuntime, Provider
 
@@ -138,6 +141,31 @@ def test_auto_passes_over_a_broken_model(make_model: MakeModel) -> None:
     (folder / "small.json").unlink()
     with pytest.raises(CardError, match="half-copied"):
         create_engine("auto", models=[folder])
+
+
+def test_auto_passes_over_networks_that_cannot_be_loaded(make_model: MakeModel) -> None:
+    folder = make_model("c-fast", "fast").parent
+    make_model("a-quality", "quality", states=[])  # contradicts its graph
+    card_path = make_model("b-fast", "fast")
+    newer = folder / "b-fast.onnx"
+    model = onnx.load(newer)
+    model.ir_version = 99
+    newer.write_bytes(model.SerializeToString())
+    card = json.loads(card_path.read_text())
+    card["graph"]["sha256"] = hashlib.sha256(newer.read_bytes()).hexdigest()
+    card_path.write_text(json.dumps(card))
+    assert create_engine("auto", models=[folder]).name == "c-fast"
+    make_model("b-quality", "quality")
+    (folder / "c-fast.json").unlink()
+    assert create_engine("auto", models=[folder]).name == "b-quality"
+    (folder / "b-quality.json").unlink()
+    with pytest.raises(ProviderError, match="No provider can run the model"):
+        create_engine("auto", models=[folder])
+
+
+def test_auto_refuses_an_unknown_provider(make_model: MakeModel) -> None:
+    with pytest.raises(ProviderError, match="no provider named abacus"):
+        create_engine("auto", provider="abacus", models=[make_model().parent])
 
 
 def test_graph_that_contradicts_its_card_is_refused(make_model: MakeModel) -> None:

@@ -141,7 +141,7 @@ def read_card(path: Path) -> Card:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # the last one from lists in lists in lists
         raise CardError(
             f"The model card {path} cannot be read ({error}). Install the model again."
         ) from error

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cleanplate.engine.base import Engine
-from cleanplate.engine.card import Card, read_card
+from cleanplate.engine.card import read_card
 from cleanplate.engine.difference import DifferenceEngine
-from cleanplate.engine.errors import CardError, UnknownModelError
-from cleanplate.engine.providers import BY_NAME
+from cleanplate.engine.errors import CardError, ModelError, UnknownModelError
+from cleanplate.engine.providers import BY_NAME, check_name
 from cleanplate.engine.session import OnnxEngine
 
 AUTO = "auto"
@@ -39,9 +39,9 @@ def create_engine(
 
     Raises:
         UnknownModelError: there is no model of that name.
-        CardError: the model's card is malformed or does not fit its files; `auto` passes over such a model
-            as long as there is another.
+        CardError: the model's card is malformed or does not fit its files.
         ProviderError: the provider is unknown, none could load the model, or ONNX Runtime cannot be loaded.
+            `auto` passes over a model that cannot be used as long as there is another.
     """
     cards = _card_paths(models)
     if name == AUTO:
@@ -68,26 +68,28 @@ def _card_paths(folders: Sequence[Path]) -> dict[str, Path]:
 
 
 def _best_engine(paths: Sequence[Path], provider: str, threads: int | None) -> Engine:
-    by_role: dict[str | None, Card] = {}
-    path_of: dict[str, Path] = {}
-    broken: CardError | None = None
+    check_name(provider)
+    by_role: dict[str | None, list[Path]] = {}
+    broken: ModelError | None = None
     for path in paths:
         try:
-            card = read_card(path)
+            by_role.setdefault(read_card(path).role, []).append(path)
         except CardError as error:  # a broken model that nobody asked for stops no other
             _log.warning("%s", error)
             broken = error
-            continue
-        by_role.setdefault(card.role, card)
-        path_of[card.name] = path
     engine: Engine | None = None
     for role in ("quality", "fast"):
-        if role not in by_role:
-            continue
-        candidate = OnnxEngine(path_of[by_role[role].name], provider=provider, threads=threads)
-        if BY_NAME[candidate.provider].is_gpu:
-            return candidate
-        engine = candidate
+        for path in by_role.get(role, ()):
+            try:
+                candidate = OnnxEngine(path, provider=provider, threads=threads)
+            except ModelError as error:  # likewise
+                _log.warning("%s: %s", path.stem, error)
+                broken = error
+                continue
+            if BY_NAME[candidate.provider].is_gpu:
+                return candidate
+            engine = candidate
+            break
     if engine is None and broken is not None:
         raise broken
     return engine or DifferenceEngine()

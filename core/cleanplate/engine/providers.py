@@ -85,6 +85,18 @@ class Runtime(Protocol):
         """Load a graph; raises an exception that says why where it cannot."""
 
 
+def check_name(wanted: str) -> None:
+    """Refuse what is neither `auto` nor a provider's name.
+
+    Raises:
+        ProviderError: it is not.
+    """
+    if wanted != "auto" and wanted not in BY_NAME:
+        raise ProviderError(
+            f"There is no provider named {wanted}. Choose auto or one of: {', '.join(BY_NAME)}."
+        )
+
+
 def load_on_best(
     runtime: Runtime, wanted: str, load: Callable[[Provider], Loaded]
 ) -> tuple[Loaded, Provider, tuple[tuple[str, str], ...]]:
@@ -102,10 +114,7 @@ def load_on_best(
         ProviderError: `wanted` is unknown, or not even the CPU could load the model.
         CardError: from `load`: no other provider would help.
     """
-    if wanted != "auto" and wanted not in BY_NAME:
-        raise ProviderError(
-            f"There is no provider named {wanted}. Choose auto or one of: {', '.join(BY_NAME)}."
-        )
+    check_name(wanted)
     candidates = AUTOMATIC if wanted == "auto" else tuple(dict.fromkeys((BY_NAME[wanted], CPU)))
     fallbacks: list[tuple[str, str]] = []
     for provider in candidates:
