@@ -19,6 +19,7 @@ from cleanplate.wire import protocol
 from cleanplate.wire.ring import Channel, Picture, SlotInfo
 from cleanplate.worker.loop import MOST_FAILURES, EngineLostError, Worker
 from cleanplate.worker.status import Status
+from cleanplate.worker.wakeup import Wakeup
 
 Frame = NDArray[np.uint8]
 
@@ -617,6 +618,27 @@ def test_a_new_worker_on_the_same_segment_goes_on(bench: Bench) -> None:
     assert bench.filter.frames_dropped == 0
 
 
+def test_a_garbled_sequence_does_not_stop_a_camera_that_runs(bench: Bench) -> None:
+    class Camera:
+        """Wakes the worker with a frame before it has waited for long."""
+
+        gone = False
+        frames = 0
+
+        def wait(self, seconds: float) -> bool:
+            self.frames += 1
+            self.gone = self.frames == 10
+            bench.now += 0.033
+            bench.send()
+            return True
+
+    bench.send()
+    words = memoryview(bench.buffer).cast("Q")
+    words[protocol.FRAMES_OFFSET // 8] = 2**50
+    bench.worker.run(cast(Wakeup, Camera()))
+    assert bench.filter.mattes_made >= 10 - protocol.SLOTS
+
+
 def test_garbage_in_the_segment_does_no_lasting_harm(bench: Bench) -> None:
     rng = np.random.default_rng(1)
     words = memoryview(bench.buffer).cast("Q")
@@ -639,8 +661,8 @@ def test_garbage_in_the_segment_does_no_lasting_harm(bench: Bench) -> None:
     for _ in range(protocol.SLOTS):
         bench.send(77)
     bench.control()
-    bench.worker._follow_restarted_ring()
-    bench.worker.turn()
+    while bench.worker.turn():
+        pass
     newest = bench.filter.mattes.newest(0)
     assert newest is not None
     assert newest.info.frame_id == bench.frame_id

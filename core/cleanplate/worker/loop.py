@@ -114,8 +114,8 @@ class Worker:
             EngineLostError: the filter shall start a new process.
         """
         while not wakeup.gone:
-            if not self.turn() and not wakeup.wait(IDLE_SECONDS):
-                self._follow_restarted_ring()
+            if not self.turn():
+                wakeup.wait(IDLE_SECONDS)
 
     def turn(self) -> bool:
         """Do what there is to do, with at most one frame.
@@ -202,7 +202,7 @@ class Worker:
         started = self._clock()
         picture = self._channel.frames.newest(self._frame_sequence)
         if picture is None:
-            return False
+            return self._follow_restarted_ring()
         frame = self._copy_frame(picture)
         if not self._channel.frames.still(picture):
             return True  # a newer one is coming into that very slot
@@ -235,11 +235,17 @@ class Worker:
         self._channel.frames_dropped = min(self._frames_dropped, _LARGEST_COUNT)
         self._channel.frame_taken = picture.info.frame_id
 
-    def _follow_restarted_ring(self) -> None:
-        """Start over if the filter's sequence numbers do, so that garbage in one stops nothing for ever."""
+    def _follow_restarted_ring(self) -> bool:
+        """Start over if the filter's sequence numbers do, so that garbage in one stops nothing for ever.
+
+        Returns:
+            Whether they do: then there is a frame.
+        """
         newest = self._channel.frames.newest(after=0)
-        if newest is not None and newest.sequence < self._frame_sequence:
-            self._frame_sequence = 0
+        if newest is None or newest.sequence >= self._frame_sequence:
+            return False
+        self._frame_sequence = 0
+        return True
 
     def _publish_matte(self, frame: SlotInfo, result: Result) -> None:
         alpha, gain = result.alpha, result.gain
