@@ -9,7 +9,7 @@ import torch
 
 from cleanplate.engine.card import read_card
 from cleanplate.engine.matting import available_models, create_engine
-from cleanplate.export.background_cut import background_cut_graphs, load_background_cut
+from cleanplate.export.background_cut import NO_SAMPLE_SIZE, background_cut_graphs, load_background_cut
 from cleanplate.export.writer import CardText, export_network
 from cleanplate.nets.background_cut import BackgroundCutNet, scaled_widths
 from cleanplate.nets.checkpoint import CheckpointError
@@ -52,7 +52,7 @@ def test_without_samples_the_sample_is_black(net: BackgroundCutNet) -> None:
     inputs["bgr_count"] = torch.zeros(1)
     with torch.no_grad():
         none = graphs.frame(*(inputs[name] for name in graphs.frame_inputs()))[0]
-        (inputs["bgr_global"],) = graphs.samples(torch.zeros(1, 3, 144, 256))
+        (inputs["bgr_global"],) = graphs.samples(torch.zeros(1, 3, *NO_SAMPLE_SIZE))
         inputs["bgr_count"] = torch.ones(1)
         black = graphs.frame(*(inputs[name] for name in graphs.frame_inputs()))[0]
     assert torch.allclose(none, black)

@@ -12,7 +12,7 @@ from cleanplate.export.graphs import Graphs
 from cleanplate.nets.background_cut import MULTIPLE, PAST_AND_FUTURE, BackgroundCutNet
 from cleanplate.nets.checkpoint import CheckpointError, read_checkpoint
 
-NO_SAMPLE_SIZE = (144, 256)  # height and width of the black picture that stands for a missing sample
+NO_SAMPLE_SIZE = (96, 160)  # height, width: of the black picture for a missing sample, as in training
 
 
 def load_background_cut(checkpoint: Path) -> BackgroundCutNet:
