@@ -459,6 +459,27 @@ def test_an_onnx_runtime_that_cannot_be_loaded_is_explained(monkeypatch: pytest.
     assert message.endswith("install the Microsoft Visual C++ Redistributable first.")
 
 
+def test_a_problem_is_told_while_the_same_is_tried_again_but_not_of_what_is_chosen_instead() -> None:
+    bench = Bench()
+    told: list[tuple[str, Any]] = []
+
+    def slow_create(name: str, **options: Any) -> Engine:
+        status = bench.status(at_once=True)
+        told.append((status["state"], status["error"]))
+        return Bench.create(bench, name, **options)
+
+    bench.worker._create = slow_create
+    bench.load_error = UnknownModelError("There is no model named old.")
+    bench.control(model="old")
+    bench.worker.turn()
+    bench.control(model="old", smoothing=0.5)
+    bench.worker.turn()
+    bench.control(model="new")
+    bench.worker.turn()
+    problem = {"message": "There is no model named old."}
+    assert told == [("loading", None), ("loading", problem), ("loading", None)]
+
+
 def test_a_model_that_comes_back_is_used_without_a_new_control_block() -> None:
     bench = Bench()
     bench.load_error = ProviderError("No provider could run it.")

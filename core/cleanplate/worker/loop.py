@@ -155,9 +155,9 @@ class Worker:
         former, control = self._control, Control.parse(update[1])
         if former is None or not control.same_engine(former):
             self._engine = self._stream = None
+        if former is None or not (control.same_engine(former) and control.same_samples(former)):
             self._samples_ready = False
-        if former is None or not control.same_samples(former):
-            self._samples_ready = False
+            self._status.problem = None  # not while the same is tried again: its reason stays to be read
         self._control = control
         self._failures = 0
         self._retry_at = 0.0
