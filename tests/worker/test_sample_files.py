@@ -62,6 +62,17 @@ def test_a_sample_of_another_aspect_than_the_newest_is_left_out(picture: MakePic
     assert "36x36" in reason
 
 
+def test_a_large_sample_is_kept_small_and_told_as_it_is(picture: MakePicture) -> None:
+    images, report = read_samples([picture("a.png", 90, 3840, 2160), picture("b.png", 90, 720, 1280)])
+    assert len(images) == 1
+    assert report.refused[0][1].startswith("It is 3840x2160, the newest sample 720x1280")
+
+    images, report = read_samples([picture("a.png", 90, 3840, 2160), picture("c.png", 90, 1920, 1080)])
+    assert [image.shape for image in images] == [(576, 1024, 3)] * 2
+    assert [int(image.mean()) for image in images] == [90, 90]
+    assert [(sample.width, sample.height) for sample in report.used] == [(3840, 2160), (1920, 1080)]
+
+
 def test_only_the_newest_sixteen_are_used(picture: MakePicture) -> None:
     files = [picture(f"{number}.png", number) for number in range(18)]
     images, report = read_samples(files)
