@@ -1,4 +1,5 @@
 import re
+import struct
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -157,6 +158,28 @@ def test_pictures_are_turned_upright(tmp_path: Path, rotation: int, turns: int) 
     frames, _ = read(clip)
     assert frames[0].picture.shape == upright.shape
     assert np.median(np.abs(frames[0].picture.astype(int) - upright)) <= 2
+
+
+@pytest.mark.parametrize(
+    ("matrix", "wanted"),  # a, b, c, d of the display matrix
+    [
+        ((-1, 0, 0, 1), scene(3)[:, ::-1]),
+        ((1, 0, 0, -1), scene(3)[::-1]),
+        ((0, 1, 1, 0), scene(3).transpose(1, 0, 2)),
+        ((0, -1, -1, 0), scene(3)[::-1, ::-1].transpose(1, 0, 2)),
+    ],
+)
+def test_mirrored_pictures_come_out_as_players_show_them(
+    tmp_path: Path, matrix: tuple[int, int, int, int], wanted: NDArray[np.uint8]
+) -> None:
+    clip = write_clip(tmp_path / "a.mp4", 4 * [scene(3)])
+    data = bytearray(clip.read_bytes())
+    begin = data.index(b"tkhd") + 44
+    a, b, c, d = (value << 16 for value in matrix)
+    data[begin : begin + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    clip.write_bytes(data)
+    assert VideoSource(clip).size == wanted.shape[1::-1]
+    assert np.median(np.abs(read(clip)[0][0].picture.astype(int) - wanted)) <= 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ BT.709 and says so.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +25,7 @@ from av.container import InputContainer, OutputContainer
 from av.error import EOFError as EndOfFile
 from av.error import FFmpegError
 from av.packet import Packet
+from av.sidedata.sidedata import SideData, Type
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
@@ -538,7 +539,7 @@ def _decode(packet: Packet[Any], path: Path, report: Report) -> list[VideoFrame]
 
 
 def _picture(frame: VideoFrame, pixel_aspect: Fraction) -> NDArray[np.uint8]:
-    """Convert to BGR, make pixels square, and turn as the file's display matrix says.
+    """Convert to BGR, make pixels square, and turn and mirror as the file's display matrix says.
 
     Args:
         frame: as decoded.
@@ -555,8 +556,20 @@ def _picture(frame: VideoFrame, pixel_aspect: Fraction) -> NDArray[np.uint8]:
         src_colorspace=matrix,
         dst_color_range=ColorRange.JPEG,
     ).to_ndarray()
+    if _is_mirrored(frame):  # as by "Mirror Front Camera" of an iPhone
+        bgr = bgr[::-1]
     quarter_turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(bgr, quarter_turns)).astype(np.uint8, copy=False)
+
+
+def _is_mirrored(frame: VideoFrame) -> bool:
+    """Whether the display matrix mirrors: `frame.rotation` then holds once the rows are flipped."""
+    side_data = cast("Mapping[Type, SideData]", frame.side_data)  # PyAV's stub takes it for a single one
+    data = side_data.get(Type.DISPLAYMATRIX)
+    if data is None:
+        return False
+    matrix = np.frombuffer(bytes(data), np.int32).astype(float)
+    return bool(matrix[0] * matrix[4] < matrix[1] * matrix[3])
 
 
 def _every(
