@@ -22,8 +22,8 @@ from cleanplate.engine.imaging import (
     Plane,
     as_plane,
     box_mean,
+    change,
     channel_mean,
-    largest_channel,
     resize_picture,
     resize_plane,
 )
@@ -131,11 +131,11 @@ class _DifferenceStream(Stream):
         if self._before is None:
             return np.zeros(half.shape[:2], np.float32)
         matte, frame = self._before
-        motion = box_mean(largest_channel(_absolute_difference(half, frame)).astype(np.float32), 2)
+        motion = box_mean(change(half, frame).astype(np.float32), 2)
         return as_plane(PERSISTENCE * (2 * matte - 1) * np.exp(-np.square(motion / MOTION)))
 
     def _outline(self, bgr: Picture, soft: Plane, plate: Picture) -> Plane:
-        guide = largest_channel(_absolute_difference(bgr, plate)).astype(np.float32) * np.float32(1 / 255)
+        guide = change(bgr, plate).astype(np.float32) * np.float32(1 / 255)
         matte = GuidedFilter(guide, *OUTLINE).apply(resize_plane(soft, bgr.shape[1], bgr.shape[0]))
         black, white = OUTLINE_RANGE
         return as_plane(np.clip((matte - black) / (white - black), 0, 1))
@@ -201,10 +201,6 @@ def soften(mask: NDArray[np.uint8], support: Plane) -> Plane:
     """Alpha 0..1 at half size: certain inside the mask, by the support along its edge."""
     core = cv2.erode(mask, np.ones((3, 3), np.uint8))
     return np.where(core > 0, 1, mask * np.clip(0.5 + 0.5 * support, 0.5, 1)).astype(np.float32)
-
-
-def _absolute_difference(a: Picture, b: Picture) -> Picture:
-    return cv2.absdiff(a, b).astype(np.uint8, copy=False)
 
 
 def _share(counts: NDArray[np.float64]) -> NDArray[np.float64]:

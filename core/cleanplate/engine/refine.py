@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from cleanplate.engine.imaging import Picture, Plane, as_plane, box_mean, largest_channel, resize_plane
+from cleanplate.engine.imaging import Picture, Plane, as_plane, box_mean, change, resize_plane
 
 MOTION = 8.0
 """Mean change of a pixel's surroundings (of 255) at which smoothing has dropped to a third."""
@@ -35,8 +35,7 @@ class TemporalSmoother:
         """
         if self._before is not None and strength > 0:
             before, frame = self._before
-            change = largest_channel(cv2.absdiff(bgr, frame).astype(np.uint8, copy=False))
-            motion = box_mean(change.astype(np.float32), 2)
+            motion = box_mean(change(bgr, frame).astype(np.float32), 2)
             keep = np.float32(STRONGEST * strength) * np.exp(-np.square(motion * np.float32(1 / MOTION)))
             alpha = as_plane(alpha + keep * (before - alpha))
         self._before = (alpha, bgr)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.engine.errors import SampleError
-from cleanplate.engine.imaging import Picture, largest_channel, resize_picture
+from cleanplate.engine.imaging import Picture, change, resize_picture
 
 MAX_SAMPLES = 16
 """More samples than this bring nothing and slow down every capture."""
@@ -130,8 +130,7 @@ def distinct(samples: Sequence[Picture]) -> list[Picture]:
 
 
 def _shows_the_same(a: Picture, b: Picture) -> bool:
-    difference = largest_channel(cv2.absdiff(a, b).astype(np.uint8, copy=False))
-    return float((difference > SAME_LEVEL).mean()) < SAME_SHARE
+    return float((change(a, b) > SAME_LEVEL).mean()) < SAME_SHARE
 
 
 def load_sample(path: Path) -> NDArray[np.uint8]:
