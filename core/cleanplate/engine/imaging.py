@@ -1,5 +1,7 @@
 """Picture operations under types that say what goes in and comes out; OpenCV's own stubs do not."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +18,21 @@ _MEAN = np.full((1, 3), 1 / 3, np.float32)
 def as_plane(values: ArrayLike) -> Plane:
     """The same values as float32, without a copy where they are."""
     return np.asarray(values, np.float32)
+
+
+def decode_picture(path: Path) -> Picture | None:
+    """Read a picture's file, turned upright as its EXIF data says; None if it holds no picture.
+
+    Raises:
+        OSError: the file cannot be read, or its picture not be decoded.
+    """
+    # imread cannot open non-ASCII paths on Windows, and prints instead of raising.
+    data = np.fromfile(path, np.uint8)
+    try:
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error as error:
+        raise OSError(str(error)) from error
+    return None if picture is None else picture.astype(np.uint8, copy=False)
 
 
 def resize_picture(picture: Picture, width: int, height: int) -> Picture:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.engine.errors import SampleError
-from cleanplate.engine.imaging import Picture, change, resize_picture
+from cleanplate.engine.imaging import Picture, change, decode_picture, resize_picture
 
 MAX_SAMPLES = 16
 """More samples than this bring nothing and slow down every capture."""
@@ -143,16 +143,14 @@ def load_sample(path: Path) -> NDArray[np.uint8]:
         SampleError: the file is missing or no picture.
     """
     try:
-        # imread cannot open non-ASCII paths on Windows, and prints instead of raising.
-        data = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error) as error:
+        image = decode_picture(path)
+    except OSError as error:
         raise SampleError(
             f"The background sample {path} cannot be read ({error}). Capture it again."
         ) from error
     if image is None:
         raise SampleError(f"The background sample {path} is not a picture. Capture it again.")
-    return image.astype(np.uint8, copy=False)
+    return image
 
 
 INPAINT_SIDE = 512

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanplate.engine.imaging import decode_picture
 from cleanplate.offline.errors import InputError, OutputError
 from cleanplate.offline.folders import make_folders, remove_empty
 from cleanplate.offline.frames import Frame, Report
@@ -49,14 +50,12 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         InputError: the file is missing or no picture.
     """
     try:
-        # imread cannot open non-ASCII paths on Windows, and prints instead of raising.
-        data = np.fromfile(path, np.uint8)
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error) as error:
+        picture = decode_picture(path)
+    except OSError as error:
         raise InputError(f"{path} cannot be read ({error}). Check the path.") from error
     if picture is None:
         raise InputError(f"{path} is damaged or no picture. Leave it out or convert it to PNG.")
-    return picture.astype(np.uint8, copy=False)
+    return picture
 
 
 def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
