@@ -31,8 +31,8 @@ specification, version 1. Every key is required unless marked optional; unknown 
 }
 ```
 
-Shapes: a dimension is a positive integer, "N" (number of samples), "H", "W", or a fraction such as "H/8"
-whose divisor divides `multiple`.
+Shapes: a dimension is a positive integer, "N" (number of pictures that the encoder gets), "H", "W", or a
+fraction such as "H/8" whose divisor divides `multiple`.
 
 The frame graph, all tensors float32, H and W dynamic:
 
@@ -40,15 +40,18 @@ The frame graph, all tensors float32, H and W dynamic:
 |---|---|---|
 | in `src` | [1, 3, H, W] | frame, RGB, 0..1 |
 | in each feature's name | the feature's shape, N dynamic | only with an encoder |
-| in `bgr_count` | [1] | number of samples, only with an encoder |
+| in `bgr_count` | [1] | N, or 0 where there are no samples; only with an encoder |
 | in each state's input | its shape | zeros at the start of a stream |
 | out `pha` | [1, 1, H, W] | alpha matte, 0..1 |
 | out `fgr` | [1, 3, H, W] | foreground colour, RGB, 0..1, only where `foreground` is true |
 | out each state's output | as its input | fed back with the next frame |
 
-The sample encoder, run once per capture and frame size: in `bgr` [N, 3, H, W], RGB, 0..1, the samples at the
-frame's size, newest last, without exposure compensation; out each feature by its name. With no samples the
-encoder is not run: the frame graph gets zeros of each feature's shape with N = 1, and `bgr_count` = 0.
+The sample encoder, run whenever the samples, the frame size or the camera's place change: in `bgr`
+[N, 3, H, W], RGB, 0..1; out each feature by its name. What it gets is made of the samples: they are put where
+the camera sees them now (`alignment`), those that show the same become their mean (`samples.distinct`),
+and the newest `max_samples` of these pictures come at the size of `src`, newest last, without exposure
+compensation. With no samples the encoder is not run: the frame graph gets zeros of each feature's shape with
+N = 1, and `bgr_count` = 0.
 
 A graph is one file without external data. I/O stays float32 in graphs of smaller weights.
 """

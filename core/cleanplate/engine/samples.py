@@ -50,10 +50,10 @@ class Plate:
 
 
 class BackgroundSamples:
-    """A checked set of 0 to 16 background samples, with statistics at any frame size.
+    """A checked set of 0 to 16 background samples, at any frame size that has their aspect.
 
     Args:
-        images: uint8 [H, W, 3] BGR each, any size, one aspect; the newest last.
+        images: uint8 [H, W, 3] BGR each, any size; the newest last.
 
     Raises:
         SampleError: too many samples, or one is not an 8-bit BGR picture.
