@@ -2,12 +2,14 @@ import re
 import struct
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import cv2
 import numpy as np
 import pytest
+from av.audio.frame import AudioFrame
+from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from clips import HEIGHT, TIME_BASE, WIDTH, room, scene, sound_samples, video_times, write_clip
 from hdr import write_pq_clip
@@ -123,6 +125,37 @@ def test_sound_gets_a_rate_that_its_encoder_takes(
     samples = sound_samples(tmp_path / target)[1]
     assert len(samples) == pytest.approx(48_000, rel=0.06)
     assert np.argmax(np.abs(np.fft.rfft(samples[4800:43200]))) == pytest.approx(440 * 0.8, abs=1)
+
+
+@pytest.mark.parametrize(("target", "codec"), [("b.webm", "opus"), ("b.mov", "pcm_s16le")])
+def test_sound_may_change_its_channels(tmp_path: Path, target: str, codec: str) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [scene(n) for n in range(30)])
+    with av.open(str(clip)) as pictures, av.open(str(tmp_path / "c.ts"), "w") as container:
+        video = container.add_stream_from_template(pictures.streams.video[0])
+        sound = container.add_stream("mp2", 48_000, layout="mono")
+        packets: list[Packet[Any]] = [packet for packet in pictures.demux(video=0) if packet.size]
+        for packet in packets:
+            packet.stream = video
+        tone = np.sin(np.arange(48_000) * 2 * np.pi * 440 / 48_000) * 16_000
+        for layout, begin in (("mono", 0), ("stereo", 24_000)):
+            encoder = av.CodecContext.create("mp2", "w")
+            encoder.sample_rate, encoder.layout, encoder.format = 48_000, layout, "s16"
+            channels = len(encoder.layout.channels)
+            for start in range(begin, begin + 24_000, 1152):
+                block = np.repeat(tone[start : start + 1152].astype(np.int16), channels)[np.newaxis]
+                frame = AudioFrame.from_ndarray(block, "s16", layout)
+                frame.sample_rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)
+                for encoded in encoder.encode(frame):
+                    encoded.stream = sound
+                    packets.append(encoded)
+        for packet in sorted(packets, key=lambda packet: (packet.dts or 0) * packet.time_base):
+            container.mux(packet)
+    copy(tmp_path / "c.ts", tmp_path / target)
+    found_codec, samples, _ = sound_samples(tmp_path / target)
+    assert found_codec == codec
+    assert len(samples) == pytest.approx(48_000, rel=0.06)
+    for half in (samples[4800:19200], samples[28800:43200]):
+        assert np.argmax(np.abs(np.fft.rfft(half))) == pytest.approx(440 * 0.3, abs=1)
 
 
 def test_copied_sound_is_bit_for_bit_the_same(tmp_path: Path) -> None:

@@ -428,7 +428,9 @@ class _AudioEncoder:
         rate = min((rate for rate in rates if rate >= template.rate), default=max(rates))
         self._stream = cast(AudioStream, container.add_stream(codec, rate))
         self._stream.layout = "mono" if template.channels == 1 else "stereo"
+        self._kind: tuple[str, str, int] | None = None
         self._resampler: AudioResampler | None = None
+        self._framer: AudioResampler | None = None
 
     def write(self, packet: Packet[Any]) -> None:
         try:
@@ -440,19 +442,38 @@ class _AudioEncoder:
         for frame in frames:
             self._encode(frame)
 
-    def _encode(self, frame: AudioFrame | None) -> None:
-        if self._resampler is None:
-            context = self._stream.codec_context
+    def _encode(self, frame: AudioFrame) -> None:
+        context = self._stream.codec_context
+        if self._framer is None:
             context.open(strict=False)
-            self._resampler = AudioResampler(
+            # By itself, for an encoder takes a frame that is short as the last one.
+            self._framer = AudioResampler(
                 context.format, context.layout, context.rate, frame_size=context.frame_size or None
             )
-        for resampled in self._resampler.resample(frame):
-            self._container.mux(self._stream.encode(resampled))
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if kind != self._kind:  # some broadcasts change from stereo to surround
+            self._flush()
+            self._kind = kind
+            self._resampler = AudioResampler(context.format, context.layout, context.rate)
+        assert self._resampler is not None
+        self._mux(self._resampler.resample(frame))
+
+    def _flush(self) -> None:
+        if self._resampler is not None:
+            # One with nothing to do hands the None on.
+            self._mux([frame for frame in self._resampler.resample(None) if frame is not None])
+
+    def _mux(self, frames: Sequence[AudioFrame | None]) -> None:
+        assert self._framer is not None
+        for frame in frames:
+            for framed in self._framer.resample(frame):
+                if framed is not None:
+                    self._container.mux(self._stream.encode(framed))
 
     def finish(self) -> None:
-        if self._resampler is not None:
-            self._encode(None)
+        if self._framer is not None:
+            self._flush()
+            self._mux([None])
             self._container.mux(self._stream.encode(None))
 
 
