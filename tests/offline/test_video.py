@@ -169,6 +169,24 @@ def test_copied_sound_is_bit_for_bit_the_same(tmp_path: Path) -> None:
     assert packets(tmp_path / "b.mp4") == packets(clip)
 
 
+@pytest.mark.parametrize("ending", [".mkv", ".mp4", ".webm"])
+def test_sound_that_was_cut_off_stays_away(tmp_path: Path, ending: str) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [scene(n) for n in range(60)], sound="aac")
+    with av.open(str(clip)) as whole, av.open(str(tmp_path / "b.mp4"), "w") as trimmed:
+        streams = [trimmed.add_stream_from_template(stream) for stream in whole.streams.get()]
+        for packet in whole.demux():
+            if packet.pts is not None and packet.dts is not None:
+                before = round(Fraction(7, 10) / packet.time_base)
+                packet.pts, packet.dts = packet.pts - before, packet.dts - before
+                packet.stream = streams[packet.stream_index]
+                trimmed.mux(packet)  # what lies before 0 is put out of sight by an edit list
+    copy(tmp_path / "b.mp4", tmp_path / f"c{ending}")
+    _, samples, start = sound_samples(tmp_path / f"c{ending}")
+    first_picture = float(video_times(tmp_path / f"c{ending}")[0])
+    assert start + len(samples) / 48_000 - first_picture == pytest.approx(1.3, abs=0.06)
+    assert first_picture < 0.15  # MKV begins with the little sound that is kept before it
+
+
 def test_sound_of_an_unknown_codec_is_left_out(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mkv", [scene(n) for n in range(30)], sound="pcm_s16le,aac")
     clip.write_bytes(clip.read_bytes().replace(b"A_PCM/INT/LIT", b"A_XYZ/INT/LIT"))

@@ -45,6 +45,9 @@ HDR_CURVES = frozenset({16, 18})
 MISSING_SECONDS = Fraction(1, 2)
 """A file that ends earlier than it says by more than this is cut off."""
 
+PRIMING_SECONDS = Fraction(1, 10)
+"""Sound before the start that is kept though it is not heard: decoders need it to begin with."""
+
 MATRIX_UNSPECIFIED = 2
 MATRIX_BT709 = 1
 
@@ -410,6 +413,9 @@ class _AudioCopy:
         self._stream = container.add_stream_from_template(template)
 
     def write(self, packet: Packet[Any]) -> None:
+        # What an edit list cuts off; a container without one, as MKV, would bring it back.
+        if packet.is_discard and abs(_end(packet, Fraction(0))) > PRIMING_SECONDS:
+            return
         packet.stream = self._stream
         self._container.mux(packet)
 
