@@ -6,14 +6,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import typer
 from torch import Tensor
 
 from cleanplate.data.batches import Batch, BatchOptions
 from cleanplate.data.scenes import SceneOptions
 from cleanplate.evaluation.sets import read_set
 from cleanplate.training.background_cut_module import BackgroundCutModule
+from cleanplate.training.commands import compare
 from cleanplate.training.comparison import mattes, measure_module, variants
-from cleanplate.training.config import Config
+from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.module import MattingModule
 
 CONFIG = Config(
@@ -62,6 +64,23 @@ def test_colours_sizes_and_samples_reach_the_network(tmp_path: Path) -> None:
     assert without.mean("iou") == pytest.approx(2048 / 3072, abs=0.03)
 
 
+def test_a_missing_checkpoint_shows_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(_: Config, checkpoint: Path) -> MattingModule:
+        if checkpoint.parent.name == "second":
+            raise ConfigError("second is missing")
+        return RedderThanTheSample(CONFIG)
+
+    (tmp_path / "toy" / "a").mkdir(parents=True)
+    monkeypatch.setattr("cleanplate.training.config.load_config", lambda _: CONFIG)
+    monkeypatch.setattr("cleanplate.training.run.load_module", load)
+    monkeypatch.setattr("cleanplate.training.comparison.measure_module", lambda *_: pytest.fail("measured"))
+    with pytest.raises(typer.Exit):
+        compare([Path("first.toml"), Path("second.toml")], tmp_path)
+    assert "second is missing" in capsys.readouterr().err
+
+
 def test_background_cut_is_also_measured_unrefined() -> None:
     torch.manual_seed(0)
     frames = [np.full((48, 64, 3), 50 * index, np.uint8) for index in range(3)]
@@ -70,5 +89,8 @@ def test_background_cut_is_also_measured_unrefined() -> None:
         for name, module in variants("toy", BackgroundCutModule(CONFIG))
     }
     assert list(found) == ["toy", "toy, unrefined"]
+    module = BackgroundCutModule(CONFIG)  # which stays refined for the next set
+    assert len(list(variants("toy", module))) == 2
+    assert module.net.refine is not None
     assert not np.allclose(found["toy"], found["toy, unrefined"])
     assert np.stack(found["toy"]).shape == (3, 48, 64)

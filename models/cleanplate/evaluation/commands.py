@@ -47,35 +47,51 @@ def evaluate(
     """Print one Markdown table of every model and rival on every set, with 0, 1 and 3 background samples."""
     if record and limit:
         raise typer.BadParameter("--record writes figures of whole sets: leave --limit out")
-    rivals: list[Matter] = [
-        RivalMatter(peers / f"{name}.onnx") for name in RIVALS if (peers / f"{name}.onnx").is_file()
-    ]
-    if not rivals:
-        typer.echo(f"There are no rivals in {peers}.", err=True)
     rows: list[Measured] = []
     cases: dict[str, Case] = {}
+    cpu: Times = {}
+    gpu: Times = {}
     try:
+        # Whatever is missing shows here, before hours of measuring.
+        rivals: list[Matter] = [
+            RivalMatter(peers / f"{name}.onnx") for name in RIVALS if (peers / f"{name}.onnx").is_file()
+        ]
+        if not rivals:
+            typer.echo(f"There are no rivals in {peers}.", err=True)
         ours: list[Matter] = [EngineMatter(name, [weights]) for name in models]
-        for name in only or set_names(sets):
-            typer.echo(f"{name} ...", err=True)
-            chosen = read_set(sets / name)[: limit or None]
-            cases |= {case.name: case for case in chosen}
-            rows += measure_all([*ours, *rivals], chosen)
-    except (SetError, EngineError) as error:
+        faster = on_gpu(models, weights)
+        chosen = {name: read_set(sets / name)[: limit or None] for name in only or set_names(sets)}
+        try:
+            for name, of_set in chosen.items():
+                typer.echo(f"{name} ...", err=True)
+                cases |= {case.name: case for case in of_set}
+                rows += measure_all([*ours, *rivals], of_set)
+            cpu = times([*ours, *rivals], cases)
+            gpu = times(faster, cases, time.perf_counter)
+        finally:  # what was measured is not lost, whatever ended it; a set that failed has no row at all
+            if rows:
+                publish(
+                    rows, cpu, gpu, [weights / f"{name}.json" for name in models if record], trimap=trimap
+                )
+        first = [row for row in rows if row.model == models[0]]
+        if worst and first:
+            write_picture(sheet, contact_sheet(ours[0], worst_scores(first, worst), cases))
+            typer.echo(f"worst: {sheet}", err=True)
+        elif worst:
+            typer.echo(f"{models[0]} was measured on none of these sets: no contact sheet.", err=True)
+    except (SetError, EngineError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-    gpu = times(on_gpu(models, weights), cases, time.perf_counter)
-    typer.echo(markdown_table(rows, times([*ours, *rivals], cases), gpu))
+
+
+def publish(rows: list[Measured], cpu: Times, gpu: Times, cards: list[Path], *, trimap: bool) -> None:
+    """Print what was measured, and write it into the models' cards."""
+    typer.echo(markdown_table(rows, cpu, gpu))
     if trimap:
         typer.echo(f"\n{trimap_table(rows)}")
-    if record:
-        for model in models:
-            if (card := weights / f"{model}.json").is_file():  # `difference` has none
-                record_quality(card, rows)
-    if worst:
-        first = [row for row in rows if row.model == models[0]]
-        write_picture(sheet, contact_sheet(ours[0], worst_scores(first, worst), cases))
-        typer.echo(f"worst: {sheet}", err=True)
+    for card in cards:
+        if card.is_file():  # `difference` has none
+            record_quality(card, rows)
 
 
 def measure_all(matters: list[Matter], cases: list[Case]) -> list[Measured]:

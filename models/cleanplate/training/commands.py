@@ -149,15 +149,17 @@ def compare(
         torch.set_num_threads(threads)
     rows: list[Measured] = []
     try:
-        for name in only or set_names(sets):
-            cases = read_set(sets / name)
+        # Whatever is missing shows here, before hours of measuring.
+        matters = []
+        for config in configs:
+            settings = load_config(config)
+            module = load_module(settings, runs / config.stem / "last.ckpt")
+            matters += [(title, each, settings) for title, each in variants(config.stem, module)]
+        for cases in [read_set(sets / name) for name in only or set_names(sets)]:
             most = max(case.sample_count() for case in cases)
             counts = [count for count in samples or SAMPLE_COUNTS if count <= most]
-            for config in configs:
-                settings = load_config(config)
-                module = load_module(settings, runs / config.stem / "last.ckpt")
-                for title, variant in variants(config.stem, module):
-                    rows += [measure_module(title, variant, settings, cases, count) for count in counts]
+            for title, each, settings in matters:
+                rows += [measure_module(title, each, settings, cases, count) for count in counts]
     except (CheckpointError, ConfigError, SetError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error

@@ -8,6 +8,7 @@ with.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from math import sqrt
 
 import numpy as np
@@ -28,11 +29,12 @@ Float = NDArray[np.float32]
 
 
 def variants(name: str, module: MattingModule) -> Iterator[tuple[str, MattingModule]]:
-    """Yield a module, and Background Cut then without its refinement, each with its name."""
+    """Yield a module, and of Background Cut a copy without its refinement, each with its name."""
     yield name, module
     if isinstance(module, BackgroundCutModule) and module.net.refine is not None:
-        module.net.refine = None
-        yield f"{name}, unrefined", module
+        unrefined = deepcopy(module)
+        unrefined.net.refine = None
+        yield f"{name}, unrefined", unrefined
 
 
 def measure_module(
