@@ -140,6 +140,8 @@ class System(ABC):
     def __init__(self, environment: dict[str, str] | None = None) -> None:
         self.variables = dict(os.environ) if environment is None else environment
         self.variables["ORT_DISABLE_TELEMETRY"] = "1"  # ONNX Runtime reports to Microsoft by default
+        for variable in ("PYTHONPATH", "PYTHONHOME"):  # pip would see what the worker cannot
+            self.variables.pop(variable, None)
         self.home = Path(self.variables.get("HOME") or self.variables.get("USERPROFILE") or Path.home())
 
     # What each system does its own way
@@ -1024,7 +1026,7 @@ class Installation:
         """None, or what is wrong."""
         python = str(self.system.environment_python(self.folders.environment))
         needed = "import av, cv2, numpy, onnxruntime, cleanplate.engine.matting"
-        answer = self.system.run([python, "-c", needed])
+        answer = self.system.run([python, "-I", "-c", needed])  # as the worker is started
         return _last_lines(answer.stderr, 1) if answer.returncode else None
 
     # 4

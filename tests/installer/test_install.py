@@ -280,6 +280,16 @@ def test_packages_that_do_not_work_are_undone(user: User) -> None:
     assert user.files() == {}
 
 
+def test_packages_elsewhere_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("")
+    system = FakeLinux(tmp_path, PYTHONPATH=str(tmp_path), PYTHONHOME="/nowhere")
+    asked = install.Linux.run(system, [sys.executable, "-c", "import numpy; print(numpy.__file__)"])
+    assert (asked.returncode, str(tmp_path) in asked.stdout) == (0, False), asked.stderr
+    User(system).install()
+    (checked,) = [words for words in system.commands if "import av" in " ".join(words)]
+    assert checked[1:3] == ["-I", "-c"]
+
+
 def test_a_killed_upgrade_is_mended(user: User) -> None:
     user.install()
     environment = user.folders.environment
