@@ -689,6 +689,13 @@ def _remove_tree(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
+def _remove_tree_or_link(folder: Path) -> None:
+    """Remove a folder, which the user may have put on another disk and left a link to."""
+    shutil.rmtree(folder.resolve())
+    if os.path.lexists(folder):
+        folder.unlink()
+
+
 def _remove_if_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):
         folder.rmdir()
@@ -1209,6 +1216,7 @@ def uninstall(
     if system.obs_is_running():
         raise InstallError("OBS is running. Close it and run this again.")
     folders = system.folders()
+    problems: list[OSError] = []
     try:
         with Changes() as changes:
             _clean_obs(folders, changes, purge=purge, dry_run=dry_run, say=say)
@@ -1218,11 +1226,17 @@ def uninstall(
             if folder.exists():
                 say(f"remove {folder}")
                 if not dry_run:
-                    shutil.rmtree(folder)
+                    try:
+                        _remove_tree_or_link(folder)
+                    except OSError as error:
+                        problems.append(error)  # what keeps one folder must not keep the captured backgrounds
     except OSError as error:
-        raise InstallError(f"Not everything could be removed: {error}. {_advice(error)}") from error
+        problems.append(error)
     except KeyboardInterrupt:
         raise Stopped("Part of it may be removed already: run this again to remove the rest.") from None
+    if problems:
+        reasons = "; ".join(map(str, problems))
+        raise InstallError(f"Not everything could be removed: {reasons}. {_advice(problems[0])}")
     if not purge:
         say("The filters in your scenes and their captured backgrounds stay: --purge removes them too.")
         say("OBS ignores a filter that it does not know: those cameras are shown as they are.")

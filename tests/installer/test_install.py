@@ -603,6 +603,43 @@ def test_captured_backgrounds_stay_unless_purged(user: User) -> None:
     assert [entry["id"] for entry in filters] == ["crop_filter"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_folders_that_the_user_put_elsewhere_are_removed_with_their_links(user: User, tmp_path: Path) -> None:
+    backgrounds = user.folders.obs / "plugin_config" / "cleanplate"
+    for number, link in enumerate((user.folders.data, backgrounds)):
+        link.parent.mkdir(parents=True)
+        (tmp_path / f"disk{number}").mkdir()
+        link.symlink_to(tmp_path / f"disk{number}", target_is_directory=True)
+    (backgrounds / "0.png").write_text("a sample")
+    user.install()
+    user.uninstall(purge=True)
+    assert user.files() == {}
+    assert not user.folders.data.is_symlink()
+    assert not list(tmp_path.glob("disk*"))
+
+
+def test_a_folder_that_cannot_be_removed_does_not_keep_the_others(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user.install()
+    sample = user.folders.obs / "plugin_config" / "cleanplate" / "0.png"
+    sample.parent.mkdir(parents=True)
+    sample.write_text("a sample")
+    remove = shutil.rmtree
+
+    def remove_others(folder: Path) -> None:
+        if folder == user.folders.data:
+            raise PermissionError(errno.EACCES, "in use", str(folder))
+        remove(folder)
+
+    monkeypatch.setattr(shutil, "rmtree", remove_others)
+    with pytest.raises(install.InstallError, match=r"in use.*Close OBS"):
+        user.uninstall(purge=True)
+    assert not sample.exists()
+    assert not user.folders.record.exists()
+    assert user.folders.data.is_dir()
+
+
 def test_uninstalling_twice_is_no_error(user: User) -> None:
     user.install()
     user.uninstall()
