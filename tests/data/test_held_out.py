@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from archives import write_archive
 
-from cleanplate.data.errors import SourceMissingError
+from cleanplate.data.errors import SourceMissingError, TargetError
 from cleanplate.data.held_out import Composites, write_held_out
 from cleanplate.data.scenes import SceneOptions
-from cleanplate.evaluation.sets import set_names
+from cleanplate.evaluation.sets import SetError, set_names
 
 
 @pytest.fixture
@@ -86,6 +86,23 @@ def test_office_counts_shadow_as_background_and_marks_the_unknown(
     assert (pha[22, 28], pha[15, 10]) == (0, 255)
     assert (valid[22, 28], valid[0, 0], valid[8, 10], valid[15, 10]) == (255, 0, 0, 255)
     assert len(list(folder.glob("sample*.png"))) == 3
+
+
+def test_a_full_disk_leaves_no_set_behind(archives: Path, tiny_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "sets").mkdir()
+    write_bytes = Path.write_bytes
+
+    def write_until_full(path: Path, data: bytes) -> int:
+        if path.name == "frame000-pha.png":
+            raise OSError("no space left")
+        return write_bytes(path, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write_until_full)
+        with pytest.raises(TargetError, match=r"frame000-pha\.png cannot be written \(no space left\)"):
+            write_held_out(archives, tiny_cache, tmp_path / "sets", lambda _: None, [])
+    with pytest.raises(SetError, match="no evaluation sets"):
+        set_names(tmp_path / "sets")
 
 
 def test_missing_archives_are_named(tiny_cache: Path, tmp_path: Path) -> None:

@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from cleanplate.evaluation.commands import measure_all
 from cleanplate.evaluation.matters import SAMPLE_COUNTS, EngineMatter, RivalMatter
 from cleanplate.evaluation.measure import SPEED_FRAMES, SPEED_TURNS, measure, milliseconds_together
-from cleanplate.evaluation.report import contact_sheet, markdown_table, trimap_table, worst_scores
+from cleanplate.evaluation.report import (
+    contact_sheet,
+    markdown_table,
+    trimap_table,
+    worst_scores,
+    write_picture,
+)
 from cleanplate.evaluation.sets import SetError, read_set
 
 PEERS = Path(__file__).parents[3] / "shared" / "peers"
@@ -102,6 +108,27 @@ def test_worst_cases_come_first_and_are_drawn(sets: Path) -> None:
 def test_missing_sets_are_named(tmp_path: Path) -> None:
     with pytest.raises(SetError, match="held-out"):
         read_set(tmp_path / "none")
+
+
+def test_a_case_that_cannot_be_read_is_named(sets: Path) -> None:
+    case = read_set(sets / "toy")[0]
+    for content in (b"no picture", b""):
+        (case.folder / "frame001-pha.png").write_bytes(content)
+        with pytest.raises(SetError, match=r"frame001-pha\.png cannot be read"):
+            list(case.truths())
+    (case.folder / "frame001-pha.png").unlink()
+    with pytest.raises(SetError, match=r"frame001-pha\.png cannot be read \(.*No such file"):
+        list(case.truths())
+    for path in case.folder.glob("frame*"):
+        path.unlink()
+    with pytest.raises(SetError, match="holds no frame"):
+        list(case.truths())
+
+
+def test_a_sheet_that_cannot_be_written_is_no_silent_loss(tmp_path: Path) -> None:
+    (tmp_path / "worst.png").mkdir()
+    with pytest.raises(OSError, match=r"worst\.png"):
+        write_picture(tmp_path / "worst.png", np.zeros((4, 4, 3), np.uint8))
 
 
 def test_places_of_unknown_truth_are_left_out(sets: Path) -> None:

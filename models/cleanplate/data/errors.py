@@ -2,7 +2,8 @@
 
 DataError
 ├── SourceMissingError    an archive or a packed store is not there
-└── SourceDamagedError    it is there and cannot be read
+├── SourceDamagedError    it is there and cannot be read
+└── TargetError           a file cannot be written
 """
 
 
@@ -16,3 +17,7 @@ class SourceMissingError(DataError):
 
 class SourceDamagedError(DataError):
     """A file exists but its content is not what it should be."""
+
+
+class TargetError(DataError):
+    """A file cannot be written, as on a full disk."""

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.data.batches import open_maker
+from cleanplate.data.errors import TargetError
 from cleanplate.data.pack import clip_of, open_store
 from cleanplate.data.scenes import Scene, SceneMaker, SceneOptions
 from cleanplate.data.sources import read_archive
@@ -86,7 +87,7 @@ def write_held_out(
         composites: Which sets of composites.
 
     Raises:
-        DataError: An archive or a store is missing or damaged.
+        DataError: An archive or a store is missing or damaged, or a picture cannot be written.
     """
     for name, cases in _sets(data, cache, composites):
         if (folder / name).is_dir():
@@ -178,9 +179,17 @@ def _scene(frames: Sequence[UInt8], mattes: Sequence[UInt8], samples: Sequence[U
 def _write(folder: Path, scene: Scene, valid: Sequence[UInt8]) -> None:
     folder.mkdir(parents=True)
     for index, (frame, pha) in enumerate(zip(scene.frames, scene.pha, strict=True)):
-        cv2.imwrite(str(folder / f"frame{index:03}.png"), frame)
-        cv2.imwrite(str(folder / f"frame{index:03}-pha.png"), pha)
+        _write_png(folder / f"frame{index:03}.png", frame)
+        _write_png(folder / f"frame{index:03}-pha.png", pha)
         if valid:
-            cv2.imwrite(str(folder / f"frame{index:03}-valid.png"), valid[index])
+            _write_png(folder / f"frame{index:03}-valid.png", valid[index])
     for index, sample in enumerate(scene.samples):
-        cv2.imwrite(str(folder / f"sample{index}.png"), sample)
+        _write_png(folder / f"sample{index}.png", sample)
+
+
+def _write_png(path: Path, picture: UInt8) -> None:
+    try:
+        # imwrite only returns False when the disk is full, or on Windows for non-ASCII paths.
+        path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    except OSError as error:
+        raise TargetError(f"{path} cannot be written ({error}): make room, or name another folder") from error

@@ -106,9 +106,14 @@ def contact_sheet(matter: Matter, worst: Sequence[tuple[Measured, Score]], cases
 
 
 def write_picture(path: Path, picture: UInt8) -> None:
-    """Write a PNG."""
+    """Write a PNG.
+
+    Raises:
+        OSError: The folder cannot be written, or the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), picture)
+    # imwrite would only return False, and cannot write non-ASCII paths on Windows.
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
 
 
 def _cell(value: float, form: str) -> str:

@@ -56,8 +56,15 @@ class Case:
         return len(list(self.folder.glob("sample*.png")))
 
     def truths(self) -> Iterator[Truth]:
-        """Yield the frames in order."""
-        for path in sorted(self.folder.glob("frame???.png")):
+        """Yield the frames in order.
+
+        Raises:
+            SetError: There are none, or one cannot be read.
+        """
+        paths = sorted(self.folder.glob("frame???.png"))
+        if not paths:
+            raise SetError(f"{self.folder} holds no frame: delete its set's folder and write the sets again")
+        for path in paths:
             pha = _read(path.with_name(f"{path.stem}-pha.png"), cv2.IMREAD_GRAYSCALE)
             mask = path.with_name(f"{path.stem}-valid.png")
             valid = _read(mask, cv2.IMREAD_GRAYSCALE) > 0 if mask.is_file() else None
@@ -89,7 +96,13 @@ def read_set(folder: Path) -> list[Case]:
 
 
 def _read(path: Path, mode: int) -> UInt8:
-    picture = cv2.imread(str(path), mode)
+    again = "delete its set's folder and write the sets again"
+    try:
+        # imread cannot open non-ASCII paths on Windows, and prints instead of raising.
+        data = np.fromfile(path, np.uint8)
+        picture = cv2.imdecode(data, mode) if data.size else None
+    except (OSError, cv2.error) as error:
+        raise SetError(f"{path} cannot be read ({error}): {again}") from error
     if picture is None:
-        raise SetError(f"{path} cannot be read: delete its set's folder and write the sets again")
+        raise SetError(f"{path} cannot be read: {again}")
     return picture.astype(np.uint8, copy=False)

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from cleanplate.data.batches import Batch
+from cleanplate.evaluation.report import write_picture
 from cleanplate.training.module import MattingModule
 
 mpl.use("Agg")
@@ -39,7 +40,7 @@ class ProgressPicture(pl.Callback):
         strips = [matte_strip(pl_module, batch) for batch in self.batches]
         width = max(strip.shape[1] for strip in strips)
         padded = [cv2.copyMakeBorder(s, 0, 4, 0, width - s.shape[1], cv2.BORDER_CONSTANT) for s in strips]
-        cv2.imwrite(str(self.folder / "mattes.png"), np.vstack(padded))
+        write_picture(self.folder / "mattes.png", np.vstack(padded).astype(np.uint8, copy=False))
 
     def state_dict(self) -> dict[str, object]:
         """Return the curve so far, for resuming."""
