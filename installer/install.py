@@ -6,6 +6,8 @@
     python3 installer/install.py --uninstall   remove everything but the captured backgrounds
     python3 installer/install.py --demo        see it at work, in an OBS of its own
 
+On Windows type py in place of python3, which opens the Microsoft Store there.
+
 It runs from a checkout, from an unpacked archive of one, or beside a wheel (cleanplate-*.whl).
 
 Steps; where one fails, what it and those before it changed is put back:
