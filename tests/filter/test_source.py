@@ -303,9 +303,7 @@ def test_drawn_twice_processed_once(make_filter: MakeFilter) -> None:
     made = make_filter()
     made.frame()
     frame_id = made.filter._frame_id
-    made.lib.enter()
-    made.filter.video_render()
-    made.lib.leave()
+    made.show()
     assert made.filter._frame_id == frame_id
 
 
@@ -483,14 +481,12 @@ def test_a_copied_filter_gets_samples_of_its_own(
 
 
 @pytest.mark.parametrize("private", [False, True])
-def test_a_copy_that_obs_never_saves_leaves_no_samples(
-    make_filter: MakeFilter, lib: FakeLibObs, monkeypatch: pytest.MonkeyPatch, private: bool
-) -> None:
+def test_a_copy_that_obs_never_saves_leaves_no_samples(make_filter: MakeFilter, private: bool) -> None:
     first = make_filter()
     capture(first)
-    monkeypatch.setattr(lib, "obs_obj_is_private", lambda _own: private)
-    copy = make_filter(sample_set=first.filter._sample_set)
+    copy = make_filter(FakeSource(private=private), sample_set=first.filter._sample_set)
     wait(lambda: copy.filter._plate is not None)
+    copy.frame()
     store = copy.filter._store
     assert store is not None
     log = Path(copy.filter._worker.log_path)

@@ -55,6 +55,24 @@ def test_saved_collection_comes_back_with_its_samples(
     close_cleanly(again)
 
 
+def test_pasted_filter_keeps_its_own_samples(
+    start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip, person: Clip
+) -> None:
+    obs = start_obs(scripts=scripts())
+    add_filtered_camera(obs, empty_room, name="first")
+    wait_for(obs.workers, "the first worker")
+    sample_set = obs.client.get_source_filter("first", FILTER).filter_settings["sample_set"]
+    add_filtered_camera(obs, empty_room, sample_set=sample_set)  # as Copy and Paste Filters does
+    obs.client.remove_input("first")  # which leaves one hotkey of the name
+    wait_for(lambda: len(obs.workers()) == 1, "the first worker to end")
+    capture_then_enter(obs, person)
+    close_cleanly(obs)
+
+    again = start_obs()
+    wait_for_figure(again)
+    close_cleanly(again)
+
+
 def test_filter_comes_and_goes(start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip) -> None:
     """What one filter leaked, many would leak many times: more than OBS' own figure varies by."""
     obs = start_obs(scripts=scripts())

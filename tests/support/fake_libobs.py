@@ -8,6 +8,7 @@ as libobs does. What it is asked wrongly raises `MisuseError`, at once. What is 
 
 import ctypes
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,7 @@ class FakeSource:
     height: int = 360
     flags: int = libobs.OBS_SOURCE_VIDEO
     color_space: int = libobs.GS_CS_SRGB
+    private: bool = False
 
 
 @dataclass
@@ -78,17 +80,18 @@ class FakeLibObs:
         self.defaults: dict[int, dict[str, Any]] = {}
         self.sources: dict[int, FakeSource] = {}
         self.targets: dict[int, int] = {}  # filter -> target
+        self.filter_of: dict[int, tuple[int, Callable[[], None]]] = {}  # target -> filter, its video_render
         self.disabled: set[int] = set()
         self.hotkeys: dict[int, tuple[int, str, Any, int]] = {}
         self.properties: dict[int, dict[str, FakeProperty]] = {}
         self.property_by_handle: dict[int, FakeProperty] = {}
         self.dialog_updates = 0
-        self.private: set[int] = set()
         self.config_folder = ""
         self.registered: list[tuple[Any, int]] = []
         self.texture_writes: list[tuple[int, int]] = []
         self._strings: dict[int, Any] = {}
         self._context = 0
+        self._rendering_filter: set[int] = set()
         self._target_stack: list[int] = []
         self._blend_depth = 0
         self._texrenders: dict[int, dict[str, Any]] = {}
@@ -421,8 +424,18 @@ class FakeLibObs:
     def obs_source_default_render(self, _source: int) -> None:
         self._draw_source("default_render")
 
-    def obs_source_video_render(self, _source: int) -> None:
-        self._draw_source("video_render")
+    def obs_source_video_render(self, source: int) -> None:
+        """The filter on a source, and the source itself only when it is that filter which asks."""
+        own, render = self.filter_of.get(source, (0, None))
+        if render is None or own in self.disabled or source in self._rendering_filter:
+            self._draw_source("video_render")
+            return
+        self._in_graphics()
+        self._rendering_filter.add(source)
+        try:
+            render()
+        finally:
+            self._rendering_filter.discard(source)
 
     def obs_source_enabled(self, own: int) -> bool:
         return own not in self.disabled
@@ -433,8 +446,9 @@ class FakeLibObs:
         else:
             self.disabled.add(own)
 
-    def obs_obj_is_private(self, own: int) -> bool:
-        return own in self.private
+    def obs_obj_is_private(self, handle: int) -> bool:
+        source = self.sources.get(handle)
+        return source is None or source.private  # libobs calls every filter private, whatever it is on
 
     def obs_source_update_properties(self, _own: int) -> None:
         self.dialog_updates += 1

@@ -13,15 +13,21 @@ class FilterUnderTest:
     def __init__(self, lib: FakeLibObs, source: FakeSource | None, **settings: object) -> None:
         self.lib = lib
         self.own, self.data = lib.add_filter(settings, source)
+        self.target = lib.targets[self.own]
         Settings.set_defaults(lib, self.data)
         self.filter = FilterSource(lib, self.own, self.data, "some.effect", 7, registration._trampolines)
+        lib.filter_of[self.target] = self.own, self.filter.video_render
 
     def frame(self) -> None:
         """One frame of OBS."""
         self.filter.video_tick()
         self.lib.draws.clear()
+        self.show()
+
+    def show(self) -> None:
+        """Draw the source once, as OBS does wherever it is shown."""
         self.lib.enter()
-        self.filter.video_render()
+        self.lib.obs_source_video_render(self.target)
         self.lib.leave()
 
     def configure(self, **settings: object) -> None:

@@ -71,8 +71,8 @@ class FilterSource:
         self.settings = Settings.read(lib, data)
         self._sample_set, copied_set = self._claim_sample_set(self.settings.sample_set)
         self._write_sample_set(data)
-        # OBS copies a whole scene for every transition in studio mode, and never saves those copies.
-        self._is_passing = bool(copied_set) and lib.obs_obj_is_private(source)
+        self._was_copied = bool(copied_set)
+        self._is_passing = False  # a copy that nobody will see again
 
         # Graphics thread.
         self._effect: Optional[Effect] = None
@@ -182,7 +182,7 @@ class FilterSource:
         """Begin a frame of OBS."""
         lib = self._lib
         if not self._hotkeys:
-            self._register_hotkeys()
+            self._meet_parent()
         if not self._rendered and not self.settings.pause_hidden and lib.obs_source_enabled(self._source):
             # Nobody shows the source. Going on keeps a matte ready for the moment when somebody does.
             lib.obs_enter_graphics()
@@ -314,10 +314,13 @@ class FilterSource:
             self._ages_ms.append((now - matte.timestamp_ns) / 1e6)
             self._delays_ms.append((now - renderer.shown_ns) / 1e6)
 
-    def _register_hotkeys(self) -> None:
-        """On the parent: OBS' settings list no hotkeys of filters. Not before a filter has its parent."""
+    def _meet_parent(self) -> None:
+        """Register hotkeys on the parent, once there is one: OBS' settings list none of filters."""
         parent = self._lib.obs_filter_get_parent(self._source)
         if parent:
+            # OBS copies a whole scene for every transition in studio mode, and never saves those copies. It
+            # is the parent that tells: libobs calls every filter private.
+            self._is_passing = self._was_copied and self._lib.obs_obj_is_private(parent)
             self._hotkeys = [
                 self._lib.obs_hotkey_register_source(parent, name, label, trampoline, self._handle)
                 for name, label, trampoline in (
