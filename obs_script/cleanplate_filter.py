@@ -24,5 +24,10 @@ def script_description() -> str:
 
 
 def script_load(_settings: object) -> None:
-    """Register the filter type; does nothing when "Reload scripts" comes by again."""
+    """Register the filter type, once; "Reload scripts" comes by here again."""
     registration.register(_FOLDER)
+
+
+def script_unload() -> None:
+    """The script was removed, or OBS leaves the scene collection that lists it; the filter type stays."""
+    registration.script_gone(_FOLDER)

@@ -21,6 +21,7 @@ def registered(lib: FakeLibObs, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fak
     monkeypatch.setattr(registration, "_lib", None)
     monkeypatch.setattr(registration, "_folder", "")
     monkeypatch.setattr(registration, "_reported", set())
+    monkeypatch.setattr(registration, "_scripts", set())
     assert registration.register(str(SCRIPT.parent), lib)
     yield lib
     for handle in list(registration.filters()):
@@ -59,6 +60,10 @@ def test_script_reload_keeps_the_filters(registered: FakeLibObs) -> None:
         script = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(script)
         script.script_load(None)
+        script.script_unload()
+        assert not registration._scripts
+        script.script_load(None)
+        assert registration._scripts
         assert "Clean Plate" in script.script_description()
     assert len(registered.registered) == 1
     registered.enter()
@@ -66,6 +71,41 @@ def test_script_reload_keeps_the_filters(registered: FakeLibObs) -> None:
     info(registered).video_render(handle, None)
     registered.leave()
     assert registered.on_screen()
+
+
+def test_without_its_script_a_new_filter_draws_nothing_and_an_old_one_warns(
+    registered: FakeLibObs,
+) -> None:
+    """At the next start OBS would not know the filter, and show the raw camera."""
+
+    def add() -> int:
+        own, data = registered.add_filter({})
+        info(registered).get_defaults(data)
+        return int(info(registered).create(data, own))
+
+    def words(handle: int, name: str) -> str:
+        return registered.find(info(registered).get_properties(handle), name).label
+
+    old = add()
+    assert "Tools > Scripts" not in words(old, "status_0")
+    registration.script_gone("some other copy of the script")
+    assert "Tools > Scripts" not in words(old, "status_0")
+
+    registration.script_gone(str(SCRIPT.parent))
+    new = add()
+    assert new, "libobs would show the raw camera for a filter without data"
+    assert new not in registration.filters()
+    assert words(new, "apology").endswith(
+        "Add cleanplate_filter.py in Tools > Scripts, then remove the filter and add it again."
+    )
+    assert "raw camera: this scene collection does not list its script" in words(old, "status_0")
+    assert registered.find(info(registered).get_properties(old), "status_0").info_type == (
+        libobs.OBS_TEXT_INFO_ERROR
+    )
+
+    registration.register(str(SCRIPT.parent))
+    assert "Tools > Scripts" not in words(old, "status_0")
+    assert add() in registration.filters()
 
 
 def test_unknown_handles_do_nothing(registered: FakeLibObs) -> None:
@@ -147,6 +187,7 @@ def test_profile_on_demand(lib: FakeLibObs, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv(profiling.VARIABLE, "1")
     monkeypatch.setattr(registration, "_lib", None)
     monkeypatch.setattr(registration, "_profile", None)
+    monkeypatch.setattr(registration, "_scripts", set())
     monkeypatch.setattr(FilterSource, "video_tick", FilterSource.video_tick)
     monkeypatch.setattr(FilterSource, "video_render", FilterSource.video_render)
     for function in libobs.FUNCTIONS:

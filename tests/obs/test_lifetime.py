@@ -18,9 +18,11 @@ from filtered_camera import (
     wait_for_figure,
 )
 from fixture_types import CloseCleanly, StartObs
+from obsws_python.error import OBSSDKRequestError
 
 from cleanplate.studio.config import COLLECTION, SCENE, Script
 from cleanplate.studio.scene import Clip, raw_frames, read_frames, shows_marker
+from cleanplate.studio.session import ObsSession, camera_settings
 from cleanplate.studio.waiting import wait_for
 
 SCRIPT_DRIVER = Path(__file__).parent / "scripts" / "script_driver.py"
@@ -71,6 +73,36 @@ def test_pasted_filter_keeps_its_own_samples(
     again = start_obs()
     wait_for_figure(again)
     close_cleanly(again)
+
+
+def test_filter_in_a_collection_without_the_script_draws_nothing(
+    start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip
+) -> None:
+    """OBS still offers it there, but would not know it at the next start, and show the raw camera."""
+    obs = start_obs(scripts=scripts())
+    add_filtered_camera(obs, empty_room)
+    wait_for(lambda: is_flat(obs.screenshot(SCENE), COLOR_BGR), "the cover")
+    obs.client.create_scene_collection("other")
+    wait_for(lambda: not obs.workers(), "the worker to end with its filter")
+    obs.client.create_scene("elsewhere")
+    obs.client.create_input("elsewhere", "second", "ffmpeg_source", camera_settings(empty_room.path), True)
+    wait_for(lambda: _marked(obs, "second"), "the camera without a filter")
+    obs.client.create_source_filter("second", FILTER, FILTER_KIND, SETTINGS)
+    wait_for(lambda: not obs.screenshot("second")[..., :3].any(), "nothing")
+    obs.wait_for_log("this scene collection does not list its script")
+    assert obs.workers() == []
+
+    obs.client.set_current_scene_collection(COLLECTION)
+    wait_for(lambda: is_flat(obs.screenshot(SCENE), COLOR_BGR), "the cover of a filter that works")
+    assert len(wait_for(obs.workers, "its worker")) == 1
+    close_cleanly(obs)
+
+
+def _marked(obs: ObsSession, source: str) -> bool:
+    try:
+        return shows_marker(obs.screenshot(source)[..., :3])
+    except OBSSDKRequestError:  # no picture yet
+        return False
 
 
 def test_filter_comes_and_goes(start_obs: StartObs, close_cleanly: CloseCleanly, empty_room: Clip) -> None:

@@ -32,6 +32,11 @@ _filters: Dict[int, FilterSource] = {}
 _stillborn: Dict[int, str] = {}  # why there is no filter for a handle that libobs has
 _handles = itertools.count(1)
 _reported: Set[str] = set()
+_scripts: Set[str] = set()  # folders of this script that the present scene collection lists
+
+# OBS adds the filter from any collection for as long as it runs. At its next start there is no such type
+# where no script is listed, and the raw camera would show.
+NOT_LISTED = "this scene collection does not list its script. Add cleanplate_filter.py in Tools > Scripts"
 
 
 def guarded(prototype: Any, default: Any = None) -> Callable[[Callable[..., Any]], Any]:
@@ -75,6 +80,10 @@ def _get_name(_type_data: Optional[int]) -> int:
 def _create(data: int, source: int) -> int:
     # Never null, whatever fails: libobs skips a filter without data, and so would show the raw camera.
     handle = next(_handles)
+    if not _scripts:
+        _stillborn[handle] = f"{NOT_LISTED}, then remove the filter and add it again."
+        libobs.log(_lib, libobs.LOG_INFO, f"no filter: {_stillborn[handle]}")
+        return handle
     try:
         _filters[handle] = FilterSource(
             _lib, source, data, str(Path(_folder) / "cleanplate.effect"), handle, _trampolines
@@ -105,7 +114,8 @@ def _get_properties(handle: int) -> Optional[int]:
     instance = _filters.get(handle)
     if instance is None:
         return properties.build_apology(_lib, _stillborn.get(handle, "OBS names a filter that is gone."))
-    return instance.properties()
+    warning = "" if _scripts else f"At its next start OBS shows the raw camera: {NOT_LISTED}."
+    return instance.properties(warning)
 
 
 @guarded(libobs.Update)
@@ -217,6 +227,7 @@ def register(folder: str, lib: Any = None) -> bool:
     """
     global _lib, _folder, _profile  # noqa: PLW0603 - one registration for the life of the process
     _folder = folder
+    _scripts.add(folder)
     if _lib is not None:
         return False
     _lib = lib if lib is not None else libobs.LibObs(libobs.open_library())
@@ -229,6 +240,15 @@ def register(folder: str, lib: Any = None) -> bool:
             )
     _lib.obs_register_source_s(ctypes.byref(_info), ctypes.sizeof(_info))
     return True
+
+
+def script_gone(folder: str) -> None:
+    """Note that a script of ours was unloaded; filters that exist go on.
+
+    Args:
+        folder: What `register` was given.
+    """
+    _scripts.discard(folder)
 
 
 def filters() -> Dict[int, FilterSource]:

@@ -367,11 +367,14 @@ class FilterSource:
         clicked = time.monotonic()
         self._background.submit(lambda: self._refresh_dialog(clicked))
 
-    def properties(self) -> int:
-        """Make the property dialog."""
+    def properties(self, warning: str = "") -> int:
+        """Make the property dialog, with a warning above the status."""
         models = [name for name in self._worker.status.get("models", []) if isinstance(name, str)]
+        status = self.status()
+        if warning:
+            status.insert(0, StatusLine(warning, libobs.OBS_TEXT_INFO_ERROR))
         return properties.build(
-            self._lib, self._handle, self.settings, self.status(), models, self._trampolines.buttons
+            self._lib, self._handle, self.settings, status, models, self._trampolines.buttons
         )
 
     def status(self) -> List[StatusLine]:
