@@ -316,6 +316,30 @@ def test_pause_while_hidden(make_filter: MakeFilter, pause: bool, frames: int) -
     assert made.lib.on_screen() == []
 
 
+@pytest.mark.parametrize("mode", ["matched", "latency"])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        libobs.OBS_SOURCE_VIDEO,
+        libobs.OBS_SOURCE_VIDEO | libobs.OBS_SOURCE_ASYNC,
+        libobs.OBS_SOURCE_VIDEO | libobs.OBS_SOURCE_CUSTOM_DRAW,
+    ],
+)
+def test_a_hidden_camera_is_what_the_worker_gets(make_filter: MakeFilter, flags: int, mode: str) -> None:
+    made = make_filter(FakeSource(flags=flags), background="color", mode=mode, pause_hidden=False)
+    for frame in range(1, 4):
+        made.lib.draws.clear()
+        made.filter.video_tick()
+        drawn = [draw.technique for draw in made.lib.draws]
+        assert drawn in (["default_render", "Downscale"], ["video_render", "Downscale"])
+        assert made.filter._frame_id == frame
+        give_matte(made)
+    made.show()
+    assert made.shown() == ["Composite"]
+    made.filter.video_tick()  # it was shown: nothing more is to be done
+    assert made.filter._frame_id == 4
+
+
 def test_switched_off_and_hidden_does_nothing(make_filter: MakeFilter) -> None:
     made = make_filter(pause_hidden=False)
     made.filter.toggle()

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Deque, Dict, List, NamedTuple, Optional, Tuple
 from cleanplate.obs import libobs, properties, settings
 from cleanplate.obs.background_thread import BackgroundThread
 from cleanplate.obs.capture import Capture
-from cleanplate.obs.gpu import Effect, GraphicsError, Picture
+from cleanplate.obs.gpu import Effect, GraphicsError, Picture, Target
 from cleanplate.obs.properties import StatusLine
 from cleanplate.obs.render import Renderer, Source
 from cleanplate.obs.sample_store import SAMPLE_KINDS, SampleError, SampleStore
@@ -33,6 +33,7 @@ MOST_SAMPLES = 16  # what the networks take
 _SAMPLE_SET = re.compile("[0-9a-f]{32}")  # settings come with scene collections: no other path gets in
 LONG_COVER_SECONDS = 1.0  # mattes that come without ending the cover for so long are too late
 RELOAD_SECONDS = 1.0  # between two attempts to read a background picture: OBS' log gets a line for each
+SCRATCH_SIZE = (16, 9)  # pixels, for what other filters draw of a source that nobody shows
 REFRESH_SECONDS = 0.5  # how long after a click on a button the dialog may be made anew
 
 
@@ -79,6 +80,8 @@ class FilterSource:
         self._renderer: Optional[Renderer] = None
         self._processed = True
         self._rendered = False
+        self._is_hidden = False  # in this drawing
+        self._scratch: Optional[Target] = None
         self._frame_id = 0
         self._generation = 0
         self._hotkeys: List[int] = []
@@ -140,7 +143,10 @@ class FilterSource:
         lib.obs_enter_graphics()
         try:
             self._destroy_retired()
-            for owned in (self._renderer, self._capture, self._image, self._plate, self._effect):
+            owned_objects = (
+                self._renderer, self._capture, self._image, self._plate, self._effect, self._scratch,
+            )  # fmt: skip
+            for owned in owned_objects:
                 if owned is not None:
                     owned.destroy()
         finally:
@@ -188,7 +194,7 @@ class FilterSource:
             lib.obs_enter_graphics()
             try:
                 self._processed = False
-                self._render(visible=False)
+                self._render_hidden()
             finally:
                 lib.obs_leave_graphics()
         self._processed = False
@@ -196,8 +202,31 @@ class FilterSource:
 
     def video_render(self) -> None:
         """Draw the composite, or the privacy cover. Never the raw picture: what fails draws nothing."""
-        self._rendered = True
-        self._render(visible=True)
+        if self._is_hidden:
+            self._render(visible=False)
+        else:
+            self._rendered = True
+            self._render(visible=True)
+
+    def _render_hidden(self) -> None:
+        """Take a frame of a source that nobody shows, without drawing it.
+
+        Through the parent, as OBS does: only while libobs itself renders the parent's filters does it draw
+        the camera for a filter. Otherwise it would call this filter again, for what the camera shows.
+        """
+        lib = self._lib
+        parent = lib.obs_filter_get_parent(self._source)
+        if not parent:
+            return
+        if self._scratch is None:
+            self._scratch = Target(lib, *SCRATCH_SIZE)
+        if self._scratch.begin():
+            self._is_hidden = True
+            try:
+                lib.obs_source_video_render(parent)
+            finally:
+                self._is_hidden = False
+                self._scratch.end()
 
     def _render(self, *, visible: bool) -> None:
         lib = self._lib
