@@ -8,6 +8,7 @@ import pytest
 from fake_libobs import FakeLibObs, FakeSource
 from filter_under_test import FilterUnderTest, MakeFilter
 
+from cleanplate.obs import capture as capture_module
 from cleanplate.obs import libobs, source, worker_process
 from cleanplate.obs.render import network_size
 from cleanplate.obs.sample_store import SampleError, SampleStore
@@ -417,6 +418,40 @@ def test_a_capture_that_cannot_be_stored_is_not_called_one(
         time.sleep(0.02)
     wait(lambda: any("the capture failed: The disk is full." in line for line in lib.log))
     assert not any("background samples into" in line for line in lib.log)
+
+
+@pytest.mark.parametrize("end", ["hidden", "closed"])
+@pytest.mark.parametrize("mode", ["replace", "add"])
+def test_a_capture_that_fails_half_way_leaves_the_samples_as_they_were(
+    make_filter: MakeFilter, monkeypatch: pytest.MonkeyPatch, mode: str, end: str
+) -> None:
+    """As when the hotkey was pressed by mistake, with the user in the picture."""
+    made = make_filter(capture_mode=mode)
+    capture(made)
+    instance = made.filter
+    store = instance._store
+    assert store is not None
+    wait(lambda: not instance._taken)
+    before = store.paths()
+    assert len(before) == 1
+
+    made.configure(sample_count=4)
+    monkeypatch.setattr(capture_module, "SAMPLING_SECONDS", 60.0)
+    made.filter.start_capture()
+    under_way = made.filter._capture
+    assert under_way is not None
+    under_way._begin -= 31.0  # two samples are due
+    while under_way.taken < 2:
+        made.frame()
+    wait(lambda: len(store.samples) == 3)
+    if end == "hidden":
+        under_way._stepped -= 60.0
+        made.frame()
+        wait(lambda: any("hidden during the capture" in line.text for line in instance.status()))
+    else:
+        make_filter.destroy(made)
+    wait(lambda: [str(path) for path in store.folder.glob("*.png")] == before)
+    assert SampleStore(store.folder).paths() == before
 
 
 def test_plate_takes_the_old_background_out(make_filter: MakeFilter) -> None:

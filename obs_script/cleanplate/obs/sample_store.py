@@ -15,7 +15,7 @@ import struct
 import time
 import zlib
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Set
+from typing import Iterable, List, NamedTuple, Optional, Set
 
 SAMPLE_KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")  # of pictures that both libobs and the worker read
 
@@ -65,7 +65,7 @@ class SampleStore:
         """Absolute paths of the samples, oldest first."""
         return [str(self.folder / sample.file) for sample in self.samples]
 
-    def add_pixels(self, rgba: bytes, width: int, height: int) -> None:
+    def add_pixels(self, rgba: bytes, width: int, height: int) -> Sample:
         """Keep a captured picture.
 
         Args:
@@ -73,10 +73,13 @@ class SampleStore:
             width: In pixels.
             height: In pixels.
 
+        Returns:
+            The sample, as for `drop`.
+
         Raises:
             SampleError: The picture could not be written.
         """
-        self._add(_encode_png(rgba, width, height), ".png", width, height)
+        return self._add(_encode_png(rgba, width, height), ".png", width, height)
 
     def add_file(self, path: Path, width: int, height: int, captured: Optional[str] = None) -> None:
         """Keep a copy of a picture file, bit for bit.
@@ -102,12 +105,19 @@ class SampleStore:
         Raises:
             SampleError: The list could not be written, and nothing is deleted; or a file cannot be deleted.
         """
-        kept = self._listed[max(0, len(self._listed) - count) :]
-        gone = self._listed[: len(self._listed) - len(kept)]
-        if gone:
-            self._write_list(kept)
         set_aside = self.folder.glob("*.damaged") if count == 0 else ()
-        _delete([*(self.folder / sample.file for sample in gone), *set_aside])
+        self.drop(self._listed[: max(0, len(self._listed) - count)], set_aside)
+
+    def drop(self, samples: Iterable[Sample], files: Iterable[Path] = ()) -> None:
+        """Forget and delete some samples, and delete other files besides.
+
+        Raises:
+            SampleError: As for `keep_newest`.
+        """
+        gone = set(samples) & set(self._listed)
+        if gone:
+            self._write_list([sample for sample in self._listed if sample not in gone])
+        _delete([*(self.folder / sample.file for sample in gone), *files])
 
     def remove(self) -> None:
         """Delete the folder with everything in it."""
@@ -116,7 +126,7 @@ class SampleStore:
 
     def _add(
         self, content: List[bytes], suffix: str, width: int, height: int, captured: Optional[str] = None
-    ) -> None:
+    ) -> Sample:
         now = time.time_ns()
         while True:
             added = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now // 10**9))
@@ -124,13 +134,15 @@ class SampleStore:
             if not path.exists():
                 break
             now += 1  # Windows' clock stands still for 16 ms at a time
+        sample = Sample(path.name, captured or added, width, height)
         _write_atomically(path, content)
         try:
-            self._write_list([*self._listed, Sample(path.name, captured or added, width, height)])
+            self._write_list([*self._listed, sample])
         except SampleError:
             with contextlib.suppress(OSError):  # or it would come back when the list is lost
                 path.unlink()
             raise
+        return sample
 
     def _write_list(self, samples: List[Sample]) -> None:
         content = {"version": 1, "samples": [sample._asdict() for sample in samples]}

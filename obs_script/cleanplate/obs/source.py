@@ -14,7 +14,7 @@ import time
 import uuid
 from collections import deque
 from pathlib import Path
-from typing import Any, ClassVar, Deque, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, ClassVar, Deque, Dict, List, NamedTuple, Optional, Tuple
 
 from cleanplate.obs import libobs, properties, settings
 from cleanplate.obs.background_thread import BackgroundThread
@@ -22,7 +22,7 @@ from cleanplate.obs.capture import Capture
 from cleanplate.obs.gpu import Effect, GraphicsError, Picture, Target
 from cleanplate.obs.properties import StatusLine
 from cleanplate.obs.render import Renderer, Source
-from cleanplate.obs.sample_store import SAMPLE_KINDS, SampleError, SampleStore
+from cleanplate.obs.sample_store import SAMPLE_KINDS, Sample, SampleError, SampleStore
 from cleanplate.obs.settings import Settings
 from cleanplate.obs.worker_process import WorkerProcess
 from cleanplate.wire.protocol import WireError
@@ -105,7 +105,7 @@ class FilterSource:
         self._image_failure = ""
         self._plate: Optional[Picture] = None
         self._samples_generation = 0
-        self._stored = 0  # samples of the capture under way
+        self._taken: List[Sample] = []  # by the capture under way
         self._sample_failure = ""
 
         self._worker = WorkerProcess(
@@ -513,6 +513,9 @@ class FilterSource:
 
     def _leave(self) -> None:
         self._worker.stop()
+        if self._taken and self._store is not None:  # OBS ends in the middle of a capture
+            with contextlib.suppress(SampleError):
+                self._store.drop(self._taken)
         if self._is_passing:
             if self._store is not None:
                 self._store.remove()
@@ -571,8 +574,7 @@ class FilterSource:
         rows = memoryview(content)
         packed = b"".join(rows[y * stride : y * stride + 4 * width] for y in range(height))
         try:
-            self._store.add_pixels(packed, width, height)
-            self._stored += 1
+            self._taken.append(self._store.add_pixels(packed, width, height))
         except SampleError as error:
             self._sample_failure = str(error)
 
@@ -582,29 +584,32 @@ class FilterSource:
         if self._store is None:
             self._sample_failure = "There is no folder for samples: see OBS' log, and restart OBS."
             return
-        failure = self._sample_failure
-        if not failure:
-            self._store.problems.clear()  # what they advise has been done
-        replace = self.settings.capture_mode == settings.REPLACE and not failure
-        self._keep_newest(self._store, capture.count if replace else MOST_SAMPLES)
-        if self._stored:
-            self._say(f"captured {self._stored} background samples into {self._store.folder}")
-        if failure:
-            self._say(f"the capture failed: {failure}")
-        self._stored = 0
+        taken, self._taken = self._taken, []
+        if self._sample_failure:
+            self._say(f"the capture failed: {self._sample_failure}")
+            self._forget_samples(lambda store: store.drop(taken))  # who knows who is in them
+            return
+        self._store.problems.clear()  # what they advise has been done
+        replace = self.settings.capture_mode == settings.REPLACE
+        self._keep_newest(capture.count if replace else MOST_SAMPLES)
+        self._say(f"captured {len(taken)} background samples into {self._store.folder}")
 
     def _clear_samples(self) -> None:
         if self._store is not None:
             self._sample_failure = ""
             self._store.problems.clear()
-            self._keep_newest(self._store, 0)
+            self._keep_newest(0)
 
-    def _keep_newest(self, store: SampleStore, count: int) -> None:
-        """Forget older samples; whatever comes of it, the worker hears what is left."""
-        try:
-            store.keep_newest(count)
-        except SampleError as error:
-            self._sample_failure = str(error)
+    def _keep_newest(self, count: int) -> None:
+        self._forget_samples(lambda store: store.keep_newest(count))
+
+    def _forget_samples(self, forget: Callable[[SampleStore], None]) -> None:
+        """Forget some samples; whatever comes of it, the worker hears what is left."""
+        if self._store is not None:
+            try:
+                forget(self._store)
+            except SampleError as error:
+                self._sample_failure = str(error)
         self._samples_changed()
 
     def _add_sample_file(self, path: str) -> None:
@@ -625,7 +630,7 @@ class FilterSource:
         except (GraphicsError, SampleError) as error:
             self._sample_failure = str(error)
             return
-        self._keep_newest(self._store, MOST_SAMPLES)
+        self._keep_newest(MOST_SAMPLES)
 
     def _load_image(self) -> None:
         path = self.settings.image_path
