@@ -247,6 +247,34 @@ def test_a_killed_filter_leaves_no_orphan(make_filter: MakeFilter, tmp_path: Pat
             time.sleep(0.01)
 
 
+@posix_only
+def test_the_frames_of_a_killed_filter_go_with_it(tmp_path: Path) -> None:
+    script = (
+        "import subprocess, sys, time\n"
+        "from cleanplate.wire.ring import Channel\n"
+        "from cleanplate.wire.segment import Segment\n"
+        "segment = Segment.create()\n"
+        "channel = Channel.format(segment.buffer)\n"
+        "worker = subprocess.Popen([sys.executable, '-m', 'cleanplate.worker', '--segment', segment.name],"
+        " stdin=subprocess.PIPE)\n"
+        "while channel.status.read(after=0) is None: time.sleep(0.01)\n"
+        "print(segment.name, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment(tmp_path), text=True
+    ) as parent:
+        assert parent.stdout is not None
+        segment = Path(parent.stdout.readline().strip())
+        assert segment.is_file()
+        parent.kill()
+        parent.wait()
+    started = time.monotonic()
+    while segment.exists():
+        assert time.monotonic() - started < 5
+        time.sleep(0.01)
+
+
 def is_running(pid: int) -> bool:
     """Whether the process is there and no zombie, whose reaping is up to whoever inherited it."""
     try:

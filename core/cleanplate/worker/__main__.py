@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from cleanplate.wire.protocol import NotInstalledError
 from cleanplate.wire.ring import Channel
 from cleanplate.wire.segment import Segment
 from cleanplate.worker.logfile import log_to
-from cleanplate.worker.wakeup import Wakeup, take_standard_input
+from cleanplate.worker.wakeup import GRACE_SECONDS, Wakeup, take_standard_input
 
 MOST_THREADS = 4
 """More threads than this hardly speed up networks of this size."""
+
+SWEEP_INTERVAL_SECONDS = 0.02
 
 _log = logging.getLogger("cleanplate.worker")
 
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     # Ctrl-C in OBS' terminal goes to all its processes; what follows from it is OBS' affair.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    wakeup = Wakeup(take_standard_input())
+    wakeup = Wakeup(take_standard_input(), lambda: _sweep_after_crash(options.segment))
     wakeup.start()
     try:
         if options.log is not None:
@@ -70,6 +73,18 @@ def _serve(segment_name: str, log: Path | None, wakeup: Wakeup) -> None:
         wakeup
     )
     _log.info("The filter is gone.")
+    _sweep_after_crash(segment_name)
+
+
+def _sweep_after_crash(segment_name: str) -> None:
+    """Remove what an OBS that crashed leaves in shared memory, its last frames: nobody else may come by.
+
+    A filter that goes in order has removed the name before. The system may need a moment to end a process.
+    """
+    deadline = time.monotonic() + GRACE_SECONDS
+    while Path(segment_name).exists() and time.monotonic() < deadline:
+        Segment.sweep()
+        time.sleep(SWEEP_INTERVAL_SECONDS)
 
 
 def _installed_model_folders() -> list[Path]:

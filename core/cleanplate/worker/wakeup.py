@@ -7,6 +7,7 @@ must end the process even while the main loop is inside a network that never ret
 import os
 import threading
 import time
+from collections.abc import Callable
 
 GRACE_SECONDS = 0.3
 """How long the main loop may take to leave by itself at end of file."""
@@ -36,10 +37,12 @@ class Wakeup:
 
     Args:
         descriptor: the pipe's reading end.
+        last: called before the end of a process whose main loop does not leave by itself.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, last: Callable[[], None]) -> None:
         self._descriptor = descriptor
+        self._last = last
         self._event = threading.Event()
         self._gone = False
 
@@ -68,7 +71,10 @@ class Wakeup:
         self._gone = True
         self._event.set()
         time.sleep(GRACE_SECONDS)
-        os._exit(0)
+        try:
+            self._last()
+        finally:
+            os._exit(0)
 
     def _read(self) -> bytes:
         try:

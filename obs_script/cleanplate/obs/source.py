@@ -153,7 +153,7 @@ class FilterSource:
             lib.obs_leave_graphics()
         self._channel.close()
         self._segment.close()
-        self._segment.unlink()
+        self._segment.unlink()  # in case the background thread did not come to it
         self._sets_in_use.pop(self._sample_set, None)
         self._say(f"statistics: {json.dumps(self._statistics())}")
 
@@ -512,6 +512,7 @@ class FilterSource:
             self._lib.obs_source_update_properties(self._source)
 
     def _leave(self) -> None:
+        self._segment.unlink()  # before the pipe's end: a worker that still finds the name thinks of a crash
         self._worker.stop()
         if self._taken and self._store is not None:  # OBS ends in the middle of a capture
             with contextlib.suppress(SampleError):

@@ -12,8 +12,9 @@ newest picture wins, and a reader that was too slow sees that its copy is torn a
 
 A wake-up pipe goes with the segment: the worker's standard input. The filter writes one byte (its value
 means nothing) after each frame that it publishes and after each control block that it writes. End of file
-on that pipe means that the filter is gone; the worker exits at once and leaves the segment to be removed by
-the next filter.
+on that pipe means that the filter is gone, and the worker exits. A filter that goes in order removes the
+segment's name before it closes the pipe; where the name is still there, OBS has crashed, and the worker
+removes the segments of dead processes. What is left then, the next filter removes.
 
 Layout
 ------

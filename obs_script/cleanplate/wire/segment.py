@@ -9,7 +9,7 @@
 `multiprocessing.shared_memory` is no choice: its resource tracker starts `sys.executable`, which inside OBS
 is OBS or a wrong binary.
 
-The creator's process id is part of the name, so that `create` can remove what dead processes left behind.
+The creator's process id is part of the name, so that `sweep` can remove what dead processes left behind.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ class Segment:
         Raises:
             SegmentError: There is no memory or no place for it, or the name is taken.
         """
-        system.sweep(NAME_PREFIX)
+        cls.sweep()
         name = path or system.place(f"{NAME_PREFIX}{os.getpid()}-{secrets.token_hex(8)}")
         return cls(name, system.create(name, protocol.SEGMENT_BYTES))
 
@@ -68,6 +68,11 @@ class Segment:
             SegmentError: There is none of this name, or it is not one of ours.
         """
         return cls(name, system.open(name, protocol.SEGMENT_BYTES))
+
+    @staticmethod
+    def sweep() -> None:
+        """Removes the segments of dead processes of this user."""
+        system.sweep(NAME_PREFIX)
 
     def close(self) -> None:
         """Unmaps the segment here; views that are still held elsewhere keep the memory until they go."""
