@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from cleanplate.obs import sample_store
 from cleanplate.obs.sample_store import SampleError, SampleStore
 
 WIDTH, HEIGHT = 7, 5
@@ -183,6 +184,36 @@ def test_a_picture_that_cannot_be_read_now_is_not_given_up(
     again = SampleStore(tmp_path)
     assert set(again.samples) == {first, second, third, store.samples[-1]}
     assert again.problems == []
+
+
+def test_a_folder_that_is_only_read_is_left_alone_while_its_owner_replaces_the_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = filled(tmp_path)
+    check = sample_store._check_picture
+
+    def replace_first(path: Path) -> None:
+        monkeypatch.setattr(sample_store, "_check_picture", check)
+        owner.add_pixels(pixels(9), WIDTH, HEIGHT)
+        owner.keep_newest(1)
+        check(path)
+
+    monkeypatch.setattr(sample_store, "_check_picture", replace_first)
+    assert SampleStore(tmp_path, repair=False).samples == []
+    assert SampleStore(tmp_path).samples == owner.samples
+    assert len(owner.samples) == 1
+
+
+@pytest.mark.parametrize("name", ["samples.json", None])
+def test_a_folder_that_is_only_read_is_not_repaired(tmp_path: Path, name: str | None) -> None:
+    damaged = tmp_path / (name or filled(tmp_path).samples[0].file)
+    filled(tmp_path)
+    damaged.write_bytes(b"damaged")
+    before = files(tmp_path)
+    store = SampleStore(tmp_path, repair=False)
+    assert store.samples
+    assert store.problems
+    assert files(tmp_path) == before
 
 
 def test_deleting_all_deletes_what_could_not_be_read_too(

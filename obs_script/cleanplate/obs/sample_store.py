@@ -41,6 +41,11 @@ class Sample(NamedTuple):
 class SampleStore:
     """The samples in one folder. Not for the graphics thread: every method may touch the disk.
 
+    Args:
+        folder: Where they are.
+        repair: Whether damaged files are set aside and the list made anew. Not in the folder of another
+            filter, which may be changing it just now.
+
     Attributes:
         problems: What could not be used when the folder was read, in words for the user; the owner clears it
             when the user has done what it says.
@@ -49,8 +54,9 @@ class SampleStore:
         SampleError: The list of samples cannot be read just now.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, repair: bool = True) -> None:
         self.folder = folder
+        self._repair = repair
         self.problems: List[str] = []
         self._listed: List[Sample] = []
         self._unread: Set[str] = set()  # files in the list that could not be read
@@ -178,7 +184,9 @@ class SampleStore:
                     f"{picture} cannot be read ({error.strerror}): it is not used until OBS restarts."
                 )
             self._listed.append(sample)
-        if self.problems:  # what was found is found the next time too, and what is gone is reported once
+        if (
+            self.problems and self._repair
+        ):  # what was found is found the next time too, and what is gone is reported once
             with contextlib.suppress(SampleError):
                 self._write_list(self._listed)
 
@@ -200,8 +208,9 @@ class SampleStore:
         self.problems.append(
             f"{path.name} is damaged ({reason}) and was set aside. Capture the background again."
         )
-        with contextlib.suppress(OSError):  # it is read-only: it is not used all the same
-            path.replace(path.with_name(path.name + ".damaged"))
+        if self._repair:
+            with contextlib.suppress(OSError):  # it is read-only: it is not used all the same
+                path.replace(path.with_name(path.name + ".damaged"))
 
 
 def _parse_list(content: bytes) -> List[Sample]:

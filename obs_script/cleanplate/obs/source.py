@@ -548,9 +548,12 @@ class FilterSource:
         folder = samples_folder(self._lib)
         self._store = SampleStore(folder / self._sample_set)
         if copied_set:
-            for sample in SampleStore(folder / copied_set).samples:
-                path = folder / copied_set / sample.file
-                self._store.add_file(path, sample.width, sample.height, sample.captured)
+            try:
+                for sample in SampleStore(folder / copied_set, repair=False).samples:
+                    path = folder / copied_set / sample.file
+                    self._store.add_file(path, sample.width, sample.height, sample.captured)
+            except SampleError as error:  # as when the original is just replacing them
+                self._sample_failure = str(error)
         self._samples_changed()
 
     def _samples_changed(self) -> None:
