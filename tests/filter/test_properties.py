@@ -12,7 +12,7 @@ from filter_under_test import MakeFilter
 
 from cleanplate.obs import libobs, properties, registration, settings
 from cleanplate.obs.properties import StatusLine
-from cleanplate.obs.sample_store import SAMPLE_KINDS
+from cleanplate.obs.sample_store import SAMPLE_KINDS, SampleStore
 from cleanplate.obs.settings import Settings
 from cleanplate.worker.sample_files import read_samples
 
@@ -122,6 +122,45 @@ def test_status_tells_what_to_do_without_an_installation(make_filter: MakeFilter
     assert "Capture background" in text
     assert "Log: " in text
     assert "Last restart" not in text
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"models": 5},
+        {"models": ["auto", "my\udce9net", 7]},
+        {"sample_errors": 7},
+        {"sample_errors": [{"file": "\ud800", "message": 1}]},
+        {"samples": 3},
+        {"samples": [{"luma": "x"}, {"luma": 10**400}]},
+        {"fallbacks": True},
+        {"ms_median": 10**400, "rate": float("nan"), "state": "running"},
+        {"state": 1, "model": [], "provider": {}, "error": {"message": "\udce9"}, "drift": {"message": []}},
+    ],
+)
+def test_whatever_the_worker_says_there_is_a_dialog(
+    make_filter: MakeFilter, lib: FakeLibObs, nonsense: dict[str, object]
+) -> None:
+    sample_set = "0" * 32
+    folder = Path(lib.config_folder) / "cleanplate" / "samples" / sample_set
+    SampleStore(folder).add_pixels(bytes(16), 2, 2)
+    made = make_filter(sample_set=sample_set)
+    made.filter._background.stop()
+    assert "1 background samples" in "".join(line.text for line in made.filter.status())
+    made.filter._worker.status = nonsense
+    assert lib.find(made.filter.properties(), "capture")
+
+
+def test_a_folder_whose_name_is_no_text_is_shown_as_far_as_it_is(
+    make_filter: MakeFilter, lib: FakeLibObs
+) -> None:
+    made = make_filter()
+    made.filter._worker.log_path = "/home/ren\udce9/worker.log"
+    root = made.filter.properties()
+    group = lib.properties[root]["status_group"].group
+    assert group is not None
+    texts = [known.label for known in lib.properties[group].values() if known.kind == "text"]
+    assert "Log: /home/ren?/worker.log" in "\n".join(texts)
 
 
 def test_status_keeps_why_the_worker_was_started_again(make_filter: MakeFilter) -> None:

@@ -91,7 +91,7 @@ def build(
     state = _group(lib, root, "status_group", "Status")
     for i, line in enumerate(_merged(status)):
         text = lib.obs_properties_add_text(
-            state, f"status_{i}".encode(), line.text.encode(), libobs.OBS_TEXT_INFO
+            state, f"status_{i}".encode(), _bytes(line.text), libobs.OBS_TEXT_INFO
         )
         lib.obs_property_text_set_info_type(text, line.kind)
     lib.obs_properties_add_button2(state, b"refresh", b"Update the status", buttons.refresh, handle)
@@ -149,7 +149,7 @@ def build_apology(lib: Any, reason: str) -> int:
     """Make the dialog of a filter that could not be made, and so shows nothing at all."""
     root: int = lib.obs_properties_create()
     text = lib.obs_properties_add_text(
-        root, b"apology", f"The filter cannot work: {reason}".encode(), libobs.OBS_TEXT_INFO
+        root, b"apology", _bytes(f"The filter cannot work: {reason}"), libobs.OBS_TEXT_INFO
     )
     lib.obs_property_text_set_info_type(text, libobs.OBS_TEXT_INFO_ERROR)
     return root
@@ -186,6 +186,11 @@ def _model_choices(models: Sequence[str], current: str) -> List[Tuple[str, str]]
     return [("Automatic", "auto"), *((name, name) for name in names)]
 
 
+def _bytes(text: str) -> bytes:
+    """A text for libobs; what is no text, as in a folder's name or in what the worker says, becomes "?"."""
+    return text.encode("utf-8", "replace")
+
+
 def _group(lib: Any, root: int, name: str, label: str) -> int:
     group: int = lib.obs_properties_create()
     lib.obs_properties_add_group(root, name.encode(), label.encode(), libobs.OBS_GROUP_NORMAL, group)
@@ -197,7 +202,7 @@ def _list(lib: Any, group: int, name: str, label: str, choices: Choices) -> int:
         group, name.encode(), label.encode(), libobs.OBS_COMBO_TYPE_LIST, libobs.OBS_COMBO_FORMAT_STRING
     )
     for text, value in choices:
-        lib.obs_property_list_add_string(box, text.encode(), value.encode())
+        lib.obs_property_list_add_string(box, _bytes(text), _bytes(value))
     return box
 
 

@@ -398,7 +398,7 @@ class FilterSource:
 
     def properties(self, warning: str = "") -> int:
         """Make the property dialog, with a warning above the status."""
-        models = [name for name in self._worker.status.get("models", []) if isinstance(name, str)]
+        models = [name for name in _list(self._worker.status, "models") if isinstance(name, str)]
         status = self.status()
         if warning:
             status.insert(0, StatusLine(warning, libobs.OBS_TEXT_INFO_ERROR))
@@ -432,7 +432,7 @@ class FilterSource:
         drift = worker.status.get("drift")
         if isinstance(drift, dict):
             lines.append(StatusLine(str(drift.get("message", "")), libobs.OBS_TEXT_INFO_WARNING))
-        for problem in worker.status.get("sample_errors") or ():
+        for problem in _list(worker.status, "sample_errors"):
             if isinstance(problem, dict):
                 lines.append(
                     StatusLine(
@@ -454,8 +454,8 @@ class FilterSource:
         if not samples:
             return StatusLine("No background samples yet: press “Capture background” and leave the picture.")
         newest = samples[-1]
-        seen = self._worker.status.get("samples") or []
-        lumas = [entry["luma"] for entry in seen if isinstance(entry, dict) and "luma" in entry]
+        seen = [entry for entry in _list(self._worker.status, "samples") if isinstance(entry, dict)]
+        lumas = [_number(entry, "luma") for entry in seen if "luma" in entry]
         light = f", mean brightness {statistics.mean(lumas):.0f} of 255" if lumas else ""
         return StatusLine(
             f"{len(samples)} background samples, the newest of {newest.captured.replace('T', ' ')}, "
@@ -475,7 +475,7 @@ class FilterSource:
         if worker.last_loss:
             lines.append(StatusLine(f"Last restart: {worker.last_loss}"))
         missed: Dict[str, List[str]] = {}  # reason -> providers
-        for entry in status.get("fallbacks") or ():
+        for entry in _list(status, "fallbacks"):
             if isinstance(entry, list) and len(entry) == 2:
                 missed.setdefault(str(entry[1]), []).append(str(entry[0]))
         lines.extend(StatusLine(f"Not on {', '.join(names)}: {reason}") for reason, names in missed.items())
@@ -688,4 +688,12 @@ def _spread(values: "Deque[Any]") -> List[float]:
 
 def _number(status: Dict[str, Any], key: str) -> float:
     value = status.get(key)
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    try:
+        return float(value) if isinstance(value, (int, float)) else 0.0
+    except OverflowError:
+        return 0.0
+
+
+def _list(status: Dict[str, Any], key: str) -> List[Any]:
+    value = status.get(key)
+    return value if isinstance(value, list) else []
