@@ -102,6 +102,28 @@ def test_a_missing_model_stays_chosen(lib: FakeLibObs, make_filter: MakeFilter) 
     assert ("gone", "gone") in lib.find(root, "model").items
 
 
+def test_methods_are_those_that_a_worker_named_last(lib: FakeLibObs, make_filter: MakeFilter) -> None:
+    made = make_filter()
+
+    def dialog() -> tuple[list[str], str]:
+        root = made.filter.properties()
+        group = lib.properties[root]["status_group"].group
+        assert group is not None
+        texts = [known.label for known in lib.properties[group].values() if known.kind == "text"]
+        return [value for _, value in lib.find(root, "model").items], "\n".join(texts)
+
+    hint = f"“{lib.find(made.filter.properties(), 'refresh').label}” lists more methods"
+    methods, texts = dialog()
+    assert methods == ["auto"]
+    assert hint in texts
+    made.filter._worker.status = {"models": ["auto", "difference", "some-network"]}
+    methods, texts = dialog()
+    assert methods == ["auto", "difference", "some-network"]
+    assert hint not in texts
+    made.filter._worker.status = {}  # as after each start
+    assert dialog() == (methods, texts)
+
+
 def test_status_lines_of_one_kind_are_one_text(lib: FakeLibObs) -> None:
     lines = [
         StatusLine("bad", libobs.OBS_TEXT_INFO_ERROR),

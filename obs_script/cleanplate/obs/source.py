@@ -88,6 +88,7 @@ class FilterSource:
         self._capture: Optional[Capture] = None
         self._retired: List[Any] = []  # graphics objects to be destroyed
         self._graphics_failure = ""
+        self._models: List[str] = []  # those that a worker named last
         self._mattes = 0
         self._matte_came = time.monotonic()
         self._intervals_ms: Deque[float] = deque(maxlen=300)
@@ -398,12 +399,15 @@ class FilterSource:
 
     def properties(self, warning: str = "") -> int:
         """Make the property dialog, with a warning above the status."""
-        models = [name for name in _list(self._worker.status, "models") if isinstance(name, str)]
+        named = [name for name in _list(self._worker.status, "models") if isinstance(name, str)]
+        self._models = named or self._models
         status = self.status()
+        if not self._models:
+            status.append(StatusLine("Once the worker runs, “Update the status” lists more methods."))
         if warning:
             status.insert(0, StatusLine(warning, libobs.OBS_TEXT_INFO_ERROR))
         return properties.build(
-            self._lib, self._handle, self.settings, status, models, self._trampolines.buttons
+            self._lib, self._handle, self.settings, status, self._models, self._trampolines.buttons
         )
 
     def status(self) -> List[StatusLine]:
