@@ -287,6 +287,32 @@ def test_no_memory_on_the_gpu(make_filter: MakeFilter, broken: str) -> None:
         assert any(line.kind == libobs.OBS_TEXT_INFO_ERROR for line in made.filter.status())
 
 
+def test_memory_on_the_gpu_is_asked_for_once_a_second(
+    make_filter: MakeFilter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_filter(background="color")
+    asked = []
+    create = made.lib.gs_stagesurface_create
+
+    def count(width: int, height: int, pixel_format: int) -> int | None:
+        asked.append(width)
+        return create(width, height, pixel_format)
+
+    monkeypatch.setattr(made.lib, "gs_stagesurface_create", count)
+    made.lib.fail.add("gs_stagesurface_create")
+    now = time.monotonic()
+    for tenth in range(25):
+        monkeypatch.setattr(time, "monotonic", lambda tenth=tenth: now + tenth / 10)
+        made.frame()
+        assert made.shown() == []
+    assert len(asked) == 3 * 2
+    made.lib.fail.clear()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 9)
+    made.frame()
+    assert made.shown() == ["Backdrop"]
+    assert not any("graphics card" in line.text for line in made.filter.status())
+
+
 def test_no_memory_on_the_gpu_for_a_capture(make_filter: MakeFilter) -> None:
     made = make_filter(background="color", countdown=0)
     made.frame()

@@ -32,6 +32,7 @@ from cleanplate.wire.segment import Segment
 MOST_SAMPLES = 16  # what the networks take
 _SAMPLE_SET = re.compile("[0-9a-f]{32}")  # settings come with scene collections: no other path gets in
 LONG_COVER_SECONDS = 1.0  # mattes that come without ending the cover for so long are too late
+RETRY_SECONDS = 1.0  # after the graphics card had no memory
 RELOAD_SECONDS = 1.0  # between two attempts to read a background picture: OBS' log gets a line for each
 SCRATCH_SIZE = (16, 9)  # pixels, for what other filters draw of a source that nobody shows
 REFRESH_SECONDS = 0.5  # how long after a click on a button the dialog may be made anew
@@ -88,6 +89,7 @@ class FilterSource:
         self._capture: Optional[Capture] = None
         self._retired: List[Any] = []  # graphics objects to be destroyed
         self._graphics_failure = ""
+        self._graphics_failed = 0.0  # when
         self._models: List[str] = []  # those that a worker named last
         self._mattes = 0
         self._matte_came = time.monotonic()
@@ -251,6 +253,7 @@ class FilterSource:
                 self._show(renderer)
         except GraphicsError as error:
             self._graphics_failure = str(error)
+            self._graphics_failed = time.monotonic()
         finally:
             lib.gs_enable_framebuffer_srgb(previous_encode)
             lib.gs_set_linear_srgb(previous_linear)
@@ -270,6 +273,8 @@ class FilterSource:
             if renderer is not None:
                 self._renderer = None
                 renderer.destroy()
+            elif self._graphics_failure and time.monotonic() - self._graphics_failed < RETRY_SECONDS:
+                return None
             self._generation += 1
             self._renderer = renderer = Renderer(
                 self._lib, self._effect, width, height, matched=matched, generation=self._generation
