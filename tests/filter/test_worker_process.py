@@ -17,6 +17,7 @@ from cleanplate.obs.worker_process import (
     HANG_SECONDS,
     HEALTHY_SECONDS,
     KILL_SECONDS,
+    LONGEST_GAP_SECONDS,
     LONGEST_RETRY_SECONDS,
     STARTING_SECONDS,
     STOP_SECONDS,
@@ -111,6 +112,14 @@ class Bench:
         return cast("subprocess.Popen[bytes]", self.started[-1])
 
     def after(self, seconds: float) -> WorkerProcess:
+        """Let time pass, with a look every second as long as it does."""
+        while seconds > LONGEST_GAP_SECONDS:
+            self.after(LONGEST_GAP_SECONDS)
+            seconds -= LONGEST_GAP_SECONDS
+        return self.wake_up_after(seconds)
+
+    def wake_up_after(self, seconds: float) -> WorkerProcess:
+        """Let time pass without a look, as when the computer sleeps."""
         self.now += seconds
         self.supervisor.supervise()
         return self.supervisor
@@ -215,8 +224,8 @@ def test_restarts_back_off_and_a_healthy_worker_resets_that(bench: Bench) -> Non
     assert FIRST_RETRY_SECONDS == 0.2
     assert LONGEST_RETRY_SECONDS == 5.0
 
-    bench.say("running")
-    bench.after(HEALTHY_SECONDS / 2)  # starting allows so much
+    bench.say("loading")
+    bench.after(HEALTHY_SECONDS / 2)  # it may be silent for so long
     bench.beat()
     bench.after(HEALTHY_SECONDS / 2 + 0.1)
     assert len(bench.started) == 8
@@ -244,6 +253,20 @@ def test_a_hanging_worker_is_killed(bench: Bench, state: str, limit: float) -> N
     assert supervisor.state == "stopped"
     bench.after(10)
     assert (len(bench.started), supervisor.restarts) == (2, 1)
+
+
+@pytest.mark.parametrize("state", ["running", "loading"])
+def test_a_worker_is_not_blamed_for_the_computers_sleep(bench: Bench, state: str) -> None:
+    process = bench.running(state)
+    bench.after(0.1)
+    for _ in range(3):
+        bench.wake_up_after(8 * 3600)
+        bench.after(1)
+        bench.beat()
+    bench.wake_up_after(8 * 3600)
+    assert process.calls == []
+    bench.after(STARTING_SECONDS + 1)  # but for what comes after it
+    assert process.calls == ["kill", f"wait {KILL_SECONDS}"]
 
 
 def test_a_worker_that_never_speaks_is_killed(bench: Bench) -> None:
@@ -323,7 +346,7 @@ def test_a_reason_is_logged_once(bench: Bench, python: Path) -> None:
     reasons = [line for line in bench.said if "unexpectedly" in line]
     assert ["status 1" in reason for reason in reasons] == [True, False, True]
 
-    bench.say("running")
+    bench.say("loading")
     bench.after(HEALTHY_SECONDS / 2)
     bench.beat()
     bench.after(HEALTHY_SECONDS / 2 + 0.1)

@@ -24,6 +24,7 @@ LONGEST_RETRY_SECONDS = 5.0
 HEALTHY_SECONDS = 20.0  # a worker that ran so long starts the back-off anew
 STARTING_SECONDS = 300.0  # how long loading may take before the worker counts as hung: TensorRT takes minutes
 HANG_SECONDS = 5.0  # the same for a running worker, which beats every quarter of a second
+LONGEST_GAP_SECONDS = 1.0  # between two looks at the worker; more than that is not held against it
 STOP_SECONDS = 1.5  # how long the worker may take to leave by itself
 KILL_SECONDS = 1.0  # how long the system may take to end a killed worker; some drivers keep one for ever
 
@@ -96,6 +97,7 @@ class WorkerProcess:
         self._started = 0.0
         self._heartbeat = 0
         self._heard = 0.0
+        self._looked = 0.0
         self._retry_at = 0.0
         self._retry_after = FIRST_RETRY_SECONDS
         self._ever_tried = False
@@ -150,6 +152,9 @@ class WorkerProcess:
         heartbeat = self._channel.heartbeat_ns
         if heartbeat != self._heartbeat:  # only that it changes: the worker's clock may be another than ours
             self._heartbeat, self._heard = heartbeat, now
+        # While nobody looked, as when the computer slept, the worker may not have had the processor either.
+        self._heard = min(now, self._heard + max(0.0, now - self._looked - LONGEST_GAP_SECONDS))
+        self._looked = now
         silent = now - self._heard
         limit = HANG_SECONDS if self.state in ("running", "error") else STARTING_SECONDS
         if silent > limit:
@@ -194,7 +199,7 @@ class WorkerProcess:
             return
         if self._started:
             self.restarts += 1
-        self._started = self._heard = now
+        self._started = self._heard = self._looked = now
         self.status = {}
         self.failure = ""
         assert self._process.stdin is not None
