@@ -184,9 +184,8 @@ class SampleStore:
                     f"{picture} cannot be read ({error.strerror}): it is not used until OBS restarts."
                 )
             self._listed.append(sample)
-        if (
-            self.problems and self._repair
-        ):  # what was found is found the next time too, and what is gone is reported once
+        # What was found is found the next time too, and what is gone is reported once.
+        if self.problems and self._repair:
             with contextlib.suppress(SampleError):
                 self._write_list(self._listed)
 
