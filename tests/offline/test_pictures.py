@@ -106,6 +106,13 @@ def test_an_unknown_kind_of_picture_is_refused(tmp_path: Path) -> None:
         PictureSink(tmp_path, ".xyz")
 
 
+@pytest.mark.parametrize(("name", "width"), [("a.webp", 16_384), ("a.jpg", 65_501)])
+def test_a_picture_too_large_for_its_format_is_refused(tmp_path: Path, name: str, width: int) -> None:
+    with pytest.raises(OutputError, match=rf"{width}x2 is too large for .*Let its name end in \.png"):
+        write_picture(tmp_path / name, np.zeros((2, width, 3), np.uint8))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     sink = PictureSink(tmp_path / "file" / "folder")

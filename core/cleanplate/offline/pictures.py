@@ -70,9 +70,15 @@ def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
     """
     try:
         options = [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL] if path.suffix.lower() == ".png" else []
-        _, data = cv2.imencode(path.suffix, picture, options)
+        good, data = cv2.imencode(path.suffix, picture, options)
     except cv2.error as error:
         raise OutputError(f"{path} cannot be written ({error.err}). Let its name end in .png.") from error
+    if not good:  # WebP holds up to 16383 pixels a side, JPEG up to 65500
+        height, width = picture.shape[:2]
+        raise OutputError(
+            f"{path} cannot be written: {width}x{height} is too large for {path.suffix}. "
+            "Let its name end in .png."
+        )
     write_file(path, data.tobytes())
 
 
