@@ -71,6 +71,9 @@ OLDEST_OBS = (28, 0)
 CUDA_DRIVER = 580
 """Oldest NVIDIA driver for the CUDA libraries of requirements-cuda.txt."""
 
+CUDA_MACHINES = ("x86_64", "amd64")
+"""Processors for which PyPI has the ONNX Runtime for CUDA, as Linux and Windows call them."""
+
 GIB = 1 << 30
 DISK_NEEDED = {"cpu": GIB, "cuda": 7 * GIB, "directml": GIB}
 """Bytes, with room for what is unpacked meanwhile; the finished environments take about 0.5 and 4 GiB."""
@@ -255,6 +258,8 @@ class System(ABC):
     def default_provider(self) -> tuple[str, str]:
         """Which ONNX Runtime suits this machine, and why."""
         driver = self.nvidia_driver()
+        if driver is not None and platform.machine().lower() not in CUDA_MACHINES:
+            return "cpu", f"there is no ONNX Runtime for CUDA on {platform.machine()}"
         if driver is not None and driver >= CUDA_DRIVER:
             return "cuda", f"NVIDIA driver {driver}"
         if driver is not None:

@@ -2,6 +2,7 @@ import errno
 import io
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -667,27 +668,35 @@ def test_a_running_obs_is_not_pulled_from_under(user: User) -> None:
 # Which ONNX Runtime
 
 
+@pytest.fixture
+def on_a_pc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+
+
 @pytest.mark.parametrize(
-    ("system", "driver", "provider"),
+    ("system", "machine", "driver", "provider"),
     [
-        (FakeLinux, "", "cpu"),
-        (FakeLinux, "580.65.06\n", "cuda"),
-        (FakeLinux, "535.183.01\n", "cpu"),
-        (FakeWindows, "", "directml"),
-        (FakeWindows, "591.1\n", "cuda"),
-        (FakeWindows, "512.15\n", "directml"),
-        (FakeMac, "", "cpu"),
+        (FakeLinux, "x86_64", "", "cpu"),
+        (FakeLinux, "x86_64", "580.65.06\n", "cuda"),
+        (FakeLinux, "x86_64", "535.183.01\n", "cpu"),
+        (FakeLinux, "aarch64", "580.65.06\n", "cpu"),
+        (FakeWindows, "AMD64", "", "directml"),
+        (FakeWindows, "AMD64", "591.1\n", "cuda"),
+        (FakeWindows, "AMD64", "512.15\n", "directml"),
+        (FakeMac, "arm64", "", "cpu"),
     ],
 )
 def test_the_provider_follows_from_the_machine(
-    tmp_path: Path, system: Any, driver: str, provider: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: Any, machine: str, driver: str, provider: str
 ) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
     fake = system(tmp_path)
     if driver:
         fake.answers["nvidia-smi"] = driver
     assert fake.default_provider()[0] == provider
 
 
+@pytest.mark.usefixtures("on_a_pc")
 def test_the_provider_that_was_chosen_stays(user: User) -> None:
     user.system.answers["nvidia-smi"] = "580.65.06\n"
     user.install(provider="cpu")
@@ -698,6 +707,7 @@ def test_the_provider_that_was_chosen_stays(user: User) -> None:
     assert "for cuda, from PyPI" in user.install(provider="auto")
 
 
+@pytest.mark.usefixtures("on_a_pc")
 def test_a_driver_that_does_not_answer_for_once_changes_nothing(user: User) -> None:
     user.system.answers["nvidia-smi"] = "580.65.06\n"
     user.install()
@@ -720,6 +730,7 @@ def test_without_a_note_of_the_provider_the_machine_decides(user: User) -> None:
         assert "ONNX Runtime for cpu: no NVIDIA driver answers" in user.install(dry_run=True)
 
 
+@pytest.mark.usefixtures("on_a_pc")
 def test_an_old_driver_is_told(tmp_path: Path) -> None:
     fake = FakeLinux(tmp_path)
     fake.answers["nvidia-smi"] = "535.183.01\n"
