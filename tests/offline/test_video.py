@@ -253,6 +253,13 @@ def test_hdr_is_reported(tmp_path: Path) -> None:
     assert read(tmp_path / "a.mkv")[1] == ["a.mkv is HDR: its colours become pale. Convert it to SDR first."]
 
 
+def test_an_interlaced_film_is_reported_once(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", [scene(n) for n in range(12)], interlaced=True)
+    frames, problems = read(clip)
+    assert len(frames) == 12
+    assert problems == ["a.mp4 is interlaced: moving edges are frayed. Deinterlace it first."]
+
+
 def test_transparency_is_written(tmp_path: Path) -> None:
     picture = np.dstack([scene(0), np.full((HEIGHT, WIDTH), 255, np.uint8)])
     picture[:, : WIDTH // 2, 3] = 0

@@ -52,6 +52,7 @@ def write_clip(
     size: tuple[int, int] | None = None,
     options: dict[str, str] | None = None,
     pixel_aspect: Fraction = Fraction(1),
+    interlaced: bool = False,
 ) -> Path:
     """Write a video.
 
@@ -66,6 +67,7 @@ def write_clip(
         size: width and height, of the first picture if not given.
         options: of the container's muxer.
         pixel_aspect: width over height of a pixel.
+        interlaced: whether H.264 is encoded as fields.
     """
     if times is None:
         times = [number * 512 for number in range(len(pictures))]
@@ -76,7 +78,7 @@ def write_clip(
         video.codec_context.time_base = TIME_BASE
         video.codec_context.sample_aspect_ratio = pixel_aspect
         if codec == "libx264":
-            video.options = {"crf": "10", "g": "8"}
+            video.options = {"crf": "10", "g": "8", **({"flags": "+ildct+ilme"} if interlaced else {})}
         if rotation:
             video.set_display_rotation(rotation)
         tones = [

@@ -188,6 +188,7 @@ class VideoSource:
             audio: list[Packet[Any]] = []
             clock = _Clock(start, 1 / self.rate)
             end = Fraction(0)
+            interlaced = False
             for packet in _packets(container, [video, *_sound(container)], self._path, report):
                 end = max(end, _end(packet, start))
                 if isinstance(packet.stream, AudioStream):
@@ -195,6 +196,11 @@ class VideoSource:
                         audio.append(_shifted(packet, start))
                     continue
                 for decoded in _decode(packet, self._path, report):
+                    if decoded.interlaced_frame and not interlaced:
+                        interlaced = True
+                        report(
+                            f"{self._path.name} is interlaced: moving edges are frayed. Deinterlace it first."
+                        )
                     time = clock.time_of(decoded)
                     if time is None:
                         report(f"{self._path.name}: a frame repeats an earlier time; it is left out.")
