@@ -185,8 +185,10 @@ class System(ABC):
         for major, minor in WORKER_PYTHONS:
             yield [f"python{major}.{minor}"]
 
+    TERMINAL = "a terminal"
+
     def typed(self, program: Path) -> str:
-        """A program's path as it is typed into a terminal."""
+        """How a program is started from `TERMINAL`."""
         return shlex.quote(str(program))
 
     def obs_python(self) -> str | None:
@@ -402,9 +404,11 @@ class Windows(System):
         """Windows has its own place for it."""
         return environment / "Scripts" / "python.exe"
 
+    TERMINAL = "PowerShell"
+
     def typed(self, program: Path) -> str:
-        """Windows knows no single quotes."""
-        return subprocess.list2cmdline([str(program)])
+        """A path in quotes is a text to PowerShell, unless & is before it."""
+        return f'& "{program}"'
 
     def python_candidates(self) -> Iterator[list[str]]:
         """By the launcher, without those from the Microsoft Store."""
@@ -1179,7 +1183,8 @@ class Installation:
         self._say("  2. Choose 'Clean Plate background removal'.")
         self._say("  3. Press 'Capture background' and leave the picture until the number over it has gone.")
         command = self.system.environment_python(self.folders.environment).with_name("cleanplate")
-        self._say(f"For videos and pictures there is a command line: {self.system.typed(command)}")
+        self._say(f"For videos and pictures there is a command line; in {self.system.TERMINAL}:")
+        self._say(f"  {self.system.typed(command)}")
 
 
 OBS_PYTHON = ("Python", "Path64bit")

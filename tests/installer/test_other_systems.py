@@ -161,16 +161,18 @@ def test_the_task_list_tells_whether_obs_runs(windows: User) -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "command"),
+    ("system", "terminal", "command"),
     [
-        (FakeMac, "'{home}/Library/Application Support/cleanplate/env/bin/cleanplate'"),
-        (FakeWindows, '"{home}/Local/cleanplate/env/Scripts/cleanplate"'),
+        (FakeMac, "a terminal", "'{home}/Library/Application Support/cleanplate/env/bin/cleanplate'"),
+        (FakeWindows, "PowerShell", '& "{home}/Local/cleanplate/env/Scripts/cleanplate"'),
     ],
 )
-def test_a_command_line_with_a_space_can_be_typed(tmp_path: Path, system: Any, command: str) -> None:
+def test_a_command_line_with_a_space_can_be_typed(
+    tmp_path: Path, system: Any, terminal: str, command: str
+) -> None:
     home = tmp_path / "a home"
     said = User(system(home)).install()
-    assert said.endswith(f"there is a command line: {command.format(home=home)}")
+    assert said.endswith(f"a command line; in {terminal}:\n  {command.format(home=home)}")
 
 
 def test_mac_folders_and_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
