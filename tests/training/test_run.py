@@ -1,6 +1,7 @@
 """A whole training, for three steps, and its resumption."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -56,6 +57,30 @@ def test_trains_validates_and_resumes(tiny_cache: Path, tmp_path: Path) -> None:
     again = small_config(start_from=start, steps=1)
     assert train(again, folder, tiny_cache, Path("none"), resume=False, loaders=0) == last
     assert torch.load(last, weights_only=False)["global_step"] == 1
+
+
+class StoppedError(Exception):
+    """As a user stops a training."""
+
+
+class StoppedTrainer:
+    """Remembers what it is to do, and does nothing of it."""
+
+    asked: ClassVar[dict[str, object]] = {}
+
+    def __init__(self, **asked: object) -> None:
+        StoppedTrainer.asked = asked
+
+    def fit(self, *_: object, **__: object) -> None:
+        raise StoppedError
+
+
+def test_one_device_trains(tiny_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightning.Trainer", StoppedTrainer)
+    config = small_config(imagenet=False, validate_every=9)
+    with pytest.raises(StoppedError):
+        train(config, tmp_path, tiny_cache, Path("none"), resume=True, loaders=0)
+    assert StoppedTrainer.asked["devices"] == 1
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ def train(
     ] = 1,
     resume: Annotated[bool, typer.Option(help="Go on from the run's last checkpoint.")] = True,
 ) -> None:
-    """Train a network; stop it at any time, and start it again to go on."""
+    """Train a network on one device, a GPU if there is one; stop it at any time, start it again to go on."""
     import torch
 
     from cleanplate.data.errors import DataError

@@ -150,6 +150,7 @@ def fit(
     batches = SceneBatches(cache, config.scenes, config.batches, config.seed, first)
     trainer = pl.Trainer(
         accelerator="auto",
+        devices=1,  # several would all train on the same batches, whose numbers know no ranks
         precision="bf16-mixed" if torch.cuda.is_available() or config.bf16_on_cpu else "32-true",
         max_steps=config.steps,
         max_epochs=-1,
