@@ -83,6 +83,18 @@ def test_one_device_trains(tiny_cache: Path, tmp_path: Path, monkeypatch: pytest
     assert StoppedTrainer.asked["devices"] == 1
 
 
+def test_a_run_that_starts_over_is_not_taken_for_the_former(
+    tiny_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightning.Trainer", StoppedTrainer)
+    (tmp_path / "last.ckpt").write_bytes(b"of the former run")
+    config = small_config(imagenet=False, validate_every=9)
+    with pytest.raises(StoppedError):
+        train(config, tmp_path, tiny_cache, Path("none"), resume=False, loaders=0)
+    assert not (tmp_path / "last.ckpt").exists()
+    assert (tmp_path / "earlier.ckpt").read_bytes() == b"of the former run"
+
+
 @pytest.mark.slow
 def test_the_last_steps_are_saved(tiny_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "CHECKPOINT_STEPS", 2)

@@ -29,7 +29,9 @@ def train(
     loaders: Annotated[
         int, typer.Option(min=0, help="Processes that make pictures; 0: the training's own makes them.")
     ] = 1,
-    resume: Annotated[bool, typer.Option(help="Go on from the run's last checkpoint.")] = True,
+    resume: Annotated[
+        bool, typer.Option(help="Go on from the run's last checkpoint; otherwise it is kept as earlier.ckpt.")
+    ] = True,
 ) -> None:
     """Train a network on one device, a GPU if there is one; stop it at any time, start it again to go on."""
     import torch

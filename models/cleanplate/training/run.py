@@ -28,6 +28,7 @@ VALIDATION_SEED = 20
 VALIDATION_BATCHES = 6  # of eight scenes, per set
 CHECKPOINT_STEPS = 100
 NORM_BATCHES = 80
+FORMER = "earlier.ckpt"  # what a run that starts over makes of the last checkpoint
 
 
 def train(
@@ -40,7 +41,7 @@ def train(
         folder: Where checkpoints, curves and pictures go.
         cache: The packed pictures.
         pretrained: ImageNet weights (`.npz`) for runs that do not start from a checkpoint.
-        resume: Go on from the folder's last checkpoint, if there is one.
+        resume: Go on from the folder's last checkpoint, if there is one; else it becomes `earlier.ckpt`.
         loaders: Loader processes.
 
     Returns:
@@ -169,7 +170,7 @@ def fit(
                 save_last=True,
                 save_top_k=1,
                 every_n_train_steps=CHECKPOINT_STEPS,
-                enable_version_counter=False,  # a run that starts over replaces `last.ckpt`
+                enable_version_counter=False,  # a run that goes on replaces `last.ckpt`
             ),
             LearningRateMonitor("step"),
             ProgressPicture(folder, [pictures[0] for pictures in validation]),
@@ -186,8 +187,10 @@ def fit(
     )
     fixed = [DataLoader(_Fixed(part), batch_size=None) for part in validation]
     module.train()  # Lightning leaves every part in the mode in which it finds it
-    trainer.fit(module, loader, fixed or None, ckpt_path=resume_from, weights_only=False)
     last = folder / "last.ckpt"
+    if resume_from is None and last.is_file():  # of a former run, for which this one could be taken
+        last.replace(folder / FORMER)
+    trainer.fit(module, loader, fixed or None, ckpt_path=resume_from, weights_only=False)
     # Lightning saves what is beyond the last checkpoint only if there was none.
     if trainer.global_step % CHECKPOINT_STEPS:
         trainer.save_checkpoint(last)
