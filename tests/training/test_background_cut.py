@@ -14,8 +14,8 @@ from cleanplate.training.background_cut_module import (
     BackgroundCutModule,
     load_background_cut,
 )
-from cleanplate.training.config import Config
-from cleanplate.training.prune import PruningStep, prune_stepwise
+from cleanplate.training.config import Config, ConfigError
+from cleanplate.training.prune import TABLE, PruningStep, prune_stepwise, write_steps
 from cleanplate.training.run import train
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Lightning's hints about loaders and loggers
@@ -65,6 +65,29 @@ def test_the_three_steps(tiny_cache: Path, tmp_path: Path) -> None:
         module.net.segment.frame_path.widths
         == load_background_cut(whole, pruned).net.segment.frame_path.widths
     )
+
+
+def test_steps_of_another_start_or_configuration_are_refused(tiny_cache: Path, tmp_path: Path) -> None:
+    def prune(settings: Config) -> None:
+        prune_stepwise(settings, start, tmp_path / "two", tiny_cache, 0, lambda _: None)
+
+    start = tmp_path / "start.ckpt"
+
+    def save() -> None:
+        module = BackgroundCutModule(config(STILLS))
+        stored: dict[str, object] = {"state_dict": module.state_dict()}
+        module.on_save_checkpoint(stored)
+        torch.save(stored, start)
+
+    save()
+    prune(config(STILLS))
+    write_steps(tmp_path / "two" / TABLE, [PruningStep(1, 0.5, 1, 1)])
+    prune(config(STILLS))
+    with pytest.raises(ConfigError, match="holds steps with another CONFIG: name another folder"):
+        prune(config(STILLS, steps=2))
+    save()  # other weights
+    with pytest.raises(ConfigError, match="holds steps with another START: name another folder"):
+        prune(config(STILLS))
 
 
 def test_both_paths_start_from_the_segmentation() -> None:

@@ -7,6 +7,8 @@ time. Started again, it goes on after the last finished step.
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +26,7 @@ from cleanplate.data.splits import Split
 from cleanplate.nets.background_cut import LightResNet
 from cleanplate.nets.pruning import SHARE_PER_STEP, prune
 from cleanplate.training.background_cut_module import BackgroundCutModule, load_background_cut
-from cleanplate.training.config import Config
+from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.module import unit
 from cleanplate.training.run import VALIDATION_SEED, fit
 
@@ -32,6 +34,7 @@ RESPONSE_BATCHES = 8
 STILL_BATCHES = 25  # of eight held-out stills, on which the accuracy is measured
 TIMED_RUNS = 20
 TABLE = "steps.csv"
+ORIGIN = "origin.json"  # what the steps of the table come from
 
 
 class PruningStep(NamedTuple):
@@ -75,12 +78,14 @@ def prune_stepwise(
 
     Raises:
         CheckpointError: The start is missing, damaged, or of another network.
+        ConfigError: The folder's steps have another start or configuration.
         DataError: The packed pictures are missing.
     """
     module = load_background_cut(config, start)
     whole = module.net.segment.frame_path
     stills = held_out_stills(cache, config.batches.sizes[0])
     done = read_steps(folder / TABLE)
+    _remember_origin(folder, start, config, is_begun=bool(done))
     for step in done:
         report(step)
     if not done:
@@ -156,6 +161,28 @@ def _measure(module: BackgroundCutModule, stills: Sequence[Batch], whole: LightR
     of_start, of_step = milliseconds_in_turns([whole.eval(), path], width, height)
     share = count_filters(path) / count_filters(whole)
     return PruningStep(share, module.take_iou(0), of_step, of_step / of_start)
+
+
+def _remember_origin(folder: Path, start: Path, config: Config, *, is_begun: bool) -> None:
+    """Write down from what the steps come, or compare with what stands there if there are steps.
+
+    Raises:
+        ConfigError: The steps come from something else, or nobody knows from what.
+    """
+    # By its content: a file of that name may have been trained anew.
+    origin = {"START": hashlib.sha256(start.read_bytes()).hexdigest(), "CONFIG": repr(config)}
+    path = folder / ORIGIN
+    if not is_begun:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(origin, indent=2), encoding="utf-8")
+        return
+    former = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    others = [name for name, value in origin.items() if former.get(name) != value]
+    if others:
+        raise ConfigError(
+            f"{folder} holds steps with another {' and '.join(others)}: name another folder with --output, "
+            "or delete it to begin anew"
+        )
 
 
 def _step_folder(folder: Path, number: int) -> Path:
