@@ -1,4 +1,7 @@
-"""Pruning a Light-ResNet by its filters' responses (paper 003, section 3.1; after Li et al. 2017, its [33]).
+"""Pruning a Light-ResNet by its filters' responses (paper 003, section 3.1).
+
+"Low-response filters" are the paper's own: Li et al. 2017, its [33], rank filters by the L1 norm of their
+weights.
 
 In each step the weakest filters go, the network is fine-tuned, and so on: `SHARE_PER_STEP` of the filters
 stay in a step, until `FINAL_SHARE` of ResNet-18's are left.
