@@ -119,14 +119,16 @@ class GlobalAttenuation(nn.Module):
     feature, the same at every place, with them. A linear layer over that would add one constant to each
     class, wherever in the picture: so a convolution with batch norm and ReLU, as in PSPNet (its reference
     [74]), joins them before the score maps.
-
-    Attributes:
-        attenuates: Whether the second path is used; without it this is the paper's "w/o Atten.".
     """
 
     def __init__(self, widths: Widths, *, attenuates: bool = True) -> None:
+        """Build.
+
+        Args:
+            widths: Of both paths.
+            attenuates: Whether the second path is used; without it this is the paper's "w/o Atten.".
+        """
         super().__init__()
-        self.attenuates = attenuates
         self.frame_path = LightResNet(widths)
         self.sample_path = LightResNet(widths) if attenuates else None
         channels = self.frame_path.channels
