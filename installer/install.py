@@ -191,6 +191,10 @@ class System(ABC):
         """How a program is started from `TERMINAL`."""
         return shlex.quote(str(program))
 
+    def cure_for(self, complaint: str) -> str:  # noqa: ARG002 - for those that know some
+        """What to do about packages that cannot be imported; a sentence."""
+        return "Please report this."
+
     def obs_python(self) -> str | None:
         """What is known of the Python that OBS was built with, where it cannot be chosen."""
         return None
@@ -409,6 +413,15 @@ class Windows(System):
     def typed(self, program: Path) -> str:
         """A path in quotes is a text to PowerShell, unless & is before it."""
         return f'& "{program}"'
+
+    def cure_for(self, complaint: str) -> str:
+        """A new Windows lacks what ONNX Runtime is built with."""
+        if "DLL load failed" not in complaint:
+            return super().cure_for(complaint)
+        return (
+            "Install the Microsoft Visual C++ Redistributable from "
+            "https://aka.ms/vs/17/release/vc_redist.x64.exe and run this again."
+        )
 
     def python_candidates(self) -> Iterator[list[str]]:
         """By the launcher, without those from the Microsoft Store."""
@@ -1014,7 +1027,8 @@ class Installation:
             self._pip("--no-deps", f"{NAME}=={self.source.version}")
         complaint = self._packages_work()
         if complaint:
-            raise InstallError(f"The installed packages do not work: {complaint}. Please report this.")
+            cure = self.system.cure_for(complaint)
+            raise InstallError(f"The installed packages do not work: {complaint}. {cure}")
         changes.write(self.folders.environment / MARKER, json.dumps(self._marker()))
 
     def _pip(self, *what: str) -> None:

@@ -72,6 +72,15 @@ def test_the_python_is_taken_back_in_the_form_in_which_obs_saves_it(windows: Use
 STORE = r"C:\Program Files\WindowsApps\PythonSoftwareFoundation.Python.3.12_3.12.2800.0_x64__qbz5n2kfra8p0"
 
 
+def test_a_windows_without_the_libraries_of_visual_c_is_told_the_cure(windows: User) -> None:
+    windows.system.broken_import = "ImportError: DLL load failed while importing onnxruntime_pybind11_state"
+    with pytest.raises(install.InstallError, match=r"state\. Install the Microsoft Visual C\+\+"):
+        windows.install()
+    windows.system.broken_import = "ImportError: another"
+    with pytest.raises(install.InstallError, match=r"another\. Please report this"):
+        windows.install()
+
+
 def test_a_python_from_the_microsoft_store_is_passed_over(windows: User) -> None:
     windows.system.answers["py -3.12 -c import sys; print(sys.base_prefix)"] = f"{STORE}\n"
     windows.system.answers["py -3.13 -c import sys; print(sys.base_prefix)"] = "C:\\Python313\n"
