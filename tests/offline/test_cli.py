@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import av
 import cv2
@@ -17,7 +19,7 @@ from obsws_python.error import OBSSDKRequestError
 from typer.testing import CliRunner
 
 from cleanplate.engine import providers
-from cleanplate.offline import cli, doctor
+from cleanplate.offline import cli, convert, doctor
 from cleanplate.studio import bench, session
 
 CORE = Path(cli.__file__).parents[2]
@@ -516,6 +518,20 @@ def test_a_missing_library_is_named_with_what_to_install(
         cli.main()
     said = " ".join(capsys.readouterr().err.split())
     assert (end.value.code, f"needs {library}" in said, f"'.[cpu,{extra}]'" in said) == (1, True, True), said
+
+
+def test_ctrl_c_before_the_first_frame_is_not_told_as_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clip: Path, empty: Path
+) -> None:
+    def interrupted(*arguments: Any, stop: Event, **options: Any) -> int:
+        stop.set()
+        return convert.convert(*arguments, stop=stop, **options)
+
+    monkeypatch.setattr(cli, "convert", interrupted)
+    target = tmp_path / "new" / "out.mp4"
+    status, said = run("matte", clip, "--samples", empty, "--model", "difference", "-o", target)
+    assert (status, "Stopped. Nothing was written." in said) == (130, True), said
+    assert not target.parent.exists()
 
 
 @pytest.mark.slow

@@ -155,7 +155,8 @@ def matte(
                     on_frame=lambda: progress.advance(task), stop=stop,
                 )  # fmt: skip
     if stop.is_set():
-        console.print(f"Stopped. {target} holds the first {written} frames.")
+        kept = f"{target} holds the first {written} frames." if written else "Nothing was written."
+        console.print(f"Stopped. {kept}")
         raise typer.Exit(INTERRUPTED)
     console.print(f"{target}: {written} frames")
     if not written:
