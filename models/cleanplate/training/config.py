@@ -87,10 +87,15 @@ def load_config(path: Path) -> Config:
     table = _read(path)
     if base := table.pop("base", None):
         table = {**_read(path.with_name(base)), **table}
-    batches = table.pop("batches", {})
-    batches["sizes"] = tuple((int(width), int(height)) for width, height in batches.get("sizes", ()))
-    batches["size_weights"] = tuple(batches.get("size_weights", ()))
-    scenes = _build(SceneOptions, table.pop("scenes", {}), f"{path} [scenes]")
+    batches, scene_table, network = (_pop_table(table, key, path) for key in ("batches", "scenes", "network"))
+    sizes, size_weights = batches.get("sizes", []), batches.get("size_weights", [])
+    if not isinstance(sizes, list) or not all(map(_is_size, sizes)):
+        raise ConfigError(f"{path} [batches]: sizes is {sizes!r}: it must be like [[WIDTH, HEIGHT]]")
+    if not isinstance(size_weights, list) or not all(isinstance(each, int | float) for each in size_weights):
+        raise ConfigError(f"{path} [batches]: size_weights is {size_weights!r}: it must be numbers in [ ]")
+    batches["sizes"] = tuple((width, height) for width, height in sizes)
+    batches["size_weights"] = tuple(size_weights)
+    scenes = _build(SceneOptions, scene_table, f"{path} [scenes]")
     options = _build(BatchOptions, batches, f"{path} [batches]")
     multiple = MULTIPLES.get(table.get("kind", "cleanplate"), 1)  # an unknown kind is named where it matters
     if any(side % multiple for size in options.sizes for side in size):
@@ -99,8 +104,21 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path} [batches]: size_weights must be one for each of sizes, together 1")
     return _build(
         Config,
-        {**table, "network": table.get("network", {}), "batches": options, "scenes": scenes},
+        {**table, "network": network, "batches": options, "scenes": scenes},
         str(path),
+    )
+
+
+def _pop_table(table: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
+    part = table.pop(key, {})
+    if not isinstance(part, dict):
+        raise ConfigError(f"{path}: {key} is {part!r}: it must be a table, [{key}]")
+    return part
+
+
+def _is_size(value: object) -> bool:
+    return (
+        isinstance(value, list) and len(value) == 2 and all(type(side) is int and side > 0 for side in value)
     )
 
 
