@@ -10,6 +10,7 @@ import torch
 from cleanplate.data.batches import BatchOptions, make_batch, open_maker
 from cleanplate.data.scenes import SceneOptions
 from cleanplate.data.splits import Split
+from cleanplate.nets.checkpoint import CheckpointError
 from cleanplate.training import run
 from cleanplate.training.cleanplate_module import CleanPlateModule
 from cleanplate.training.config import Config, ConfigError
@@ -140,6 +141,32 @@ def test_only_parts_that_are_named_may_start_untrained(tmp_path: Path) -> None:
         make_module(small_config(start_from=str(start)), Path("none"))
     # A start that was trained anew has all parts: naming them does no harm.
     make_module(small_config(start_from=str(start), new_parts=(new, "net.decoder.coarse.bias")), Path("none"))
+
+
+def test_checkpoints_of_another_network_are_named(tmp_path: Path) -> None:
+    start = start_checkpoint(tmp_path, small_config())
+    wider = {"channels": (8, 8, 8, 8, 8), "keys": 8, "channels_global": 4}
+    with pytest.raises(CheckpointError, match=r"start\.ckpt is of another network"):
+        make_module(small_config(start_from=str(start), network=wider), Path("none"))
+    with pytest.raises(CheckpointError, match=r"start\.ckpt is of another network"):
+        load_module(small_config(network=wider), start)
+    with pytest.raises(CheckpointError, match="another kind of network"):
+        load_module(small_config(kind="background-cut"), start)
+
+
+def test_a_run_of_another_network_is_not_gone_on_from(tiny_cache: Path, tmp_path: Path) -> None:
+    states = torch.load(start_checkpoint(tmp_path, small_config()), weights_only=False)
+    torch.save({**states, "global_step": 1, "optimizer_states": []}, tmp_path / "last.ckpt")
+    wider = {"channels": (8, 8, 8, 8, 8), "keys": 8, "channels_global": 4}
+    config = small_config(network=wider, imagenet=False, validate_every=9)
+    with pytest.raises(CheckpointError, match=r"last\.ckpt is of another network"):
+        train(config, tmp_path, tiny_cache, Path("none"), resume=True, loaders=0)
+
+
+@pytest.mark.parametrize("kind", ["cleanplate", "background-cut"])
+def test_unknown_parts_of_the_network_are_named(kind: str) -> None:
+    with pytest.raises(ConfigError, match=f"does not fit {kind}: .*'chanels'"):
+        make_module(small_config(kind=kind, imagenet=False, network={"chanels": 3}), Path("none"))
 
 
 def test_learning_rate_warms_up_then_falls_linearly() -> None:

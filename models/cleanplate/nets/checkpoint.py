@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 
 class CheckpointError(Exception):
@@ -35,3 +36,20 @@ def read_checkpoint(path: Path, keys: Sequence[str] = ("state_dict",)) -> dict[s
             f"{path} lacks {', '.join(lacking)}: it is of another kind of network, or of none: name another"
         )
     return dict(stored)
+
+
+def load_strictly(module: nn.Module, states: Mapping[str, Any], path: Path) -> None:
+    """Give a module all its weights.
+
+    Args:
+        module: Takes them.
+        states: Of every parameter and buffer, and of nothing else.
+        path: Where they come from.
+
+    Raises:
+        CheckpointError: They are of another network.
+    """
+    try:
+        module.load_state_dict(states)
+    except (RuntimeError, TypeError) as error:
+        raise CheckpointError(f"{path} is of another network: name another ({error})") from error

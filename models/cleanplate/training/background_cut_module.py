@@ -10,8 +10,8 @@ from torch import Tensor
 
 from cleanplate.data.batches import Batch
 from cleanplate.nets.background_cut import BackgroundCutNet, Widths, scaled_widths
-from cleanplate.nets.checkpoint import read_checkpoint
-from cleanplate.training.config import Config
+from cleanplate.nets.checkpoint import load_strictly, read_checkpoint
+from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.losses import l2_loss, softmax_loss
 from cleanplate.training.module import MattingModule, unit
 
@@ -32,11 +32,17 @@ class BackgroundCutModule(MattingModule):
         Args:
             config: Its `network` has `share` (of ResNet-18's filters), `attenuates`, `causal` and `refines`.
             widths: Of a pruned network; instead of `share`.
+
+        Raises:
+            ConfigError: `network` has something unknown or of another type.
         """
         super().__init__(config)
         options = dict(config.network)
-        share = float(options.pop("share", 1.0))
-        self.net = BackgroundCutNet(widths or scaled_widths(share), **options)
+        try:
+            share = float(options.pop("share", 1.0))
+            self.net = BackgroundCutNet(widths or scaled_widths(share), **options)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"[network] does not fit {config.kind}: {error}") from error
 
     def start_paths(self, trained: BackgroundCutNet) -> None:
         """Start every path from the segmentation that was trained before, as the paper does."""
@@ -85,7 +91,7 @@ def load_background_cut(config: Config, checkpoint: Path) -> BackgroundCutModule
     """
     stored = read_checkpoint(checkpoint, ("network", "widths", "state_dict"))
     module = BackgroundCutModule(replace(config, network=stored["network"]), stored["widths"])
-    module.load_state_dict(stored["state_dict"])
+    load_strictly(module, stored["state_dict"], checkpoint)
     return module
 
 

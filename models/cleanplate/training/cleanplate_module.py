@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cleanplate.data.batches import Batch
 from cleanplate.nets.cleanplate import CleanPlateNet
-from cleanplate.training.config import Config
+from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.losses import matting_loss
 from cleanplate.training.module import MattingModule, unit
 
@@ -21,8 +21,16 @@ class CleanPlateModule(MattingModule):
     """Trains `CleanPlateNet`, its encoder slower than the rest or in part not at all."""
 
     def __init__(self, config: Config) -> None:
+        """Build.
+
+        Raises:
+            ConfigError: `network` has something unknown or of another type.
+        """
         super().__init__(config)
-        net = CleanPlateNet(**config.network)
+        try:
+            net = CleanPlateNet(**config.network)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"[network] does not fit {config.kind}: {error}") from error
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.frozen_blocks:
             self.net.encoder.freeze(config.frozen_blocks)

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from cleanplate.data.batches import Batch, BatchOptions, SceneBatches, make_batch, open_maker
 from cleanplate.data.scenes import SceneOptions
 from cleanplate.data.splits import Split
-from cleanplate.nets.checkpoint import read_checkpoint
+from cleanplate.nets.checkpoint import load_strictly, read_checkpoint
 from cleanplate.training.background_cut_module import load_background_cut, make_background_cut
 from cleanplate.training.cleanplate_module import CleanPlateModule
 from cleanplate.training.config import Config, ConfigError
@@ -89,13 +89,14 @@ def make_module(config: Config, pretrained: Path) -> MattingModule:
 
 def _take_weights(module: MattingModule, start: Path, new_parts: Sequence[str]) -> None:
     """Load a checkpoint's weights: all but the parts that are named as new, and nothing else."""
-    found = module.load_state_dict(read_checkpoint(start)["state_dict"], strict=False)
-    lacking = set(found.missing_keys) - set(new_parts)
-    if found.unexpected_keys or lacking:
+    states, own = read_checkpoint(start)["state_dict"], module.state_dict()
+    excess, lacking = sorted(states.keys() - own), sorted(own.keys() - states - set(new_parts))
+    if excess or lacking:
         raise ConfigError(
-            f"{start} does not fit this network: it has {found.unexpected_keys or 'nothing'} too much and "
-            f"lacks {sorted(lacking) or 'nothing'}; name in new_parts what shall start untrained"
+            f"{start} does not fit this network: it has {excess or 'nothing'} too much and "
+            f"lacks {lacking or 'nothing'}; name in new_parts what shall start untrained"
         )
+    load_strictly(module, {**own, **states}, start)
 
 
 def settle_norms(module: MattingModule, batches: Iterable[Batch]) -> None:
@@ -119,14 +120,15 @@ def load_module(config: Config, checkpoint: Path) -> MattingModule:
     """Return what a run trained.
 
     Raises:
-        ConfigError: The checkpoint is missing.
+        CheckpointError: The checkpoint is damaged, or of another network.
+        ConfigError: It is missing.
     """
     if not checkpoint.is_file():
         raise ConfigError(f"{checkpoint} does not exist: train the configuration first")
     if config.kind == "background-cut":
         return load_background_cut(config, checkpoint)
     module = CleanPlateModule(config)
-    module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
+    load_strictly(module, read_checkpoint(checkpoint)["state_dict"], checkpoint)
     return module
 
 
@@ -141,13 +143,14 @@ def fit(
     """Train a module as it is, or as a checkpoint has it; return the last checkpoint.
 
     Raises:
+        CheckpointError: The checkpoint is damaged, or of another network.
         DataError: The packed pictures are missing.
     """
     is_validated = config.validate_every <= config.steps
     validation = (
         validation_batches(cache, config.batches.sizes[0], config.batches.frames) if is_validated else []
     )
-    first = _steps_done(resume_from) if resume_from else 0
+    first = _take_up(module, resume_from) if resume_from else 0
     batches = SceneBatches(cache, config.scenes, config.batches, config.seed, first)
     trainer = pl.Trainer(
         accelerator="auto",
@@ -228,5 +231,8 @@ def validation_batches(cache: Path, size: tuple[int, int], frames: int) -> list[
     return sets
 
 
-def _steps_done(checkpoint: Path) -> int:
-    return int(read_checkpoint(checkpoint, ("global_step", "optimizer_states"))["global_step"])
+def _take_up(module: MattingModule, checkpoint: Path) -> int:
+    """Return how many steps a run has done; loading its weights shows whether they fit."""
+    stored = read_checkpoint(checkpoint, ("global_step", "optimizer_states", "state_dict"))
+    load_strictly(module, stored["state_dict"], checkpoint)
+    return int(stored["global_step"])
