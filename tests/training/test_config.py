@@ -24,6 +24,7 @@ def test_shipped_configs_are_valid(path: Path) -> None:
         ("seed = 1\n" + BATCHES, "missing"),
         ('steps = "many"\n' + BATCHES, "steps is 'many': it must be of type int"),
         (BATCHES.replace("64, 32", "50, 30"), "multiples of 16"),
+        ('kind = "background-cut"\n' + BATCHES, "several is 0.2: with attenuation"),
         ("batches = 3", "batches is 3: it must be a table"),
         ("scenes = 3\n" + BATCHES, "scenes is 3: it must be a table"),
         ("network = 3\n" + BATCHES, "network is 3: it must be a table"),
@@ -50,6 +51,15 @@ def test_base_gives_what_the_file_has_not(tmp_path: Path) -> None:
     config = load_config(part)
     assert (config.seed, config.steps) == (1, 7)
     assert config.batches.sizes == ((64, 32),)
+
+
+def test_several_samples_are_for_what_does_not_average_them(tmp_path: Path) -> None:
+    text = "seed = 1\nsteps = 5\nlearning_rate = 1\nlast_learning_rate = 0\nkind = 'background-cut'\n"
+    path = tmp_path / "x.toml"
+    path.write_text(f"{text}{BATCHES}\nseveral = 0.0", encoding="utf-8")
+    assert load_config(path).batches.several == 0
+    path.write_text(f"{text}{BATCHES}\n[network]\nattenuates = false", encoding="utf-8")
+    assert load_config(path).batches.several > 0
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

@@ -102,6 +102,10 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path} [batches]: sides of sizes must be multiples of {multiple}")
     if len(options.size_weights) != len(options.sizes) or not math.isclose(sum(options.size_weights), 1):
         raise ConfigError(f"{path} [batches]: size_weights must be one for each of sizes, together 1")
+    if table.get("kind") == "background-cut" and network.get("attenuates", True) and options.several > 0:
+        raise ConfigError(  # samples that a sequence lacks are black, and the network averages them all
+            f"{path} [batches]: several is {options.several}: with attenuation, background-cut takes 0 alone"
+        )
     return _build(
         Config,
         {**table, "network": network, "batches": options, "scenes": scenes},
