@@ -6,8 +6,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from cleanplate.data.batches import BatchOptions, make_batch, open_maker
+from cleanplate.data.batches import Batch, BatchOptions, make_batch, open_maker
 from cleanplate.data.scenes import SceneOptions
 from cleanplate.data.splits import Split
 from cleanplate.nets.checkpoint import CheckpointError
@@ -121,6 +122,27 @@ def test_a_running_mean_of_the_weights_stays(
     # The first step of Adam is as long as the learning rate, for every weight with a gradient.
     assert (first - begun).abs().max() == pytest.approx(1e-3, rel=0.01)
     assert load_module(config, last).state_dict()[name].equal(mean)
+
+
+@pytest.mark.slow
+def test_the_picture_shows_the_mean_that_was_validated(
+    tiny_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[torch.Tensor] = []
+
+    def strip(module: CleanPlateModule, _: Batch) -> NDArray[np.uint8]:
+        drawn.append(module.net.decoder.coarse.weight.detach().clone())
+        return np.zeros((4, 4, 3), np.uint8)
+
+    monkeypatch.setattr("cleanplate.training.picture.matte_strip", strip)
+    monkeypatch.setattr(run, "CHECKPOINT_STEPS", 1)  # what is saved at the end has the mean twice
+    config = small_config(imagenet=False, mean_decay=0.5)
+    last = train(config, tmp_path / "run", tiny_cache, Path("none"), resume=True, loaders=0)
+    saved = torch.load(last, weights_only=False)
+    name = "net.decoder.coarse.weight"
+    assert drawn
+    assert all(weight.equal(saved["state_dict"][name]) for weight in drawn)
+    assert not drawn[0].equal(saved["current_model_state"][name])
 
 
 def test_missing_start_is_named(tiny_cache: Path, tmp_path: Path) -> None:
