@@ -66,11 +66,13 @@ def test_worker_killed_hung_and_lying(
     close_cleanly(obs)
 
 
-def test_killed_obs_leaves_no_worker(start_obs: StartObs, empty_room: Clip) -> None:
+def test_killed_obs_leaves_no_worker_and_no_frames(start_obs: StartObs, empty_room: Clip) -> None:
     obs = start_obs(scripts=scripts())
     add_filtered_camera(obs, empty_room)
-    wait_for(obs.workers, "the worker")
+    segment = _segment(_worker(obs))
+    assert segment.exists()
     assert obs.kill().orphans == []
+    assert not segment.exists(), "the last frames are gone too"
 
 
 def test_nothing_to_work_with(start_obs: StartObs, close_cleanly: CloseCleanly, person: Clip) -> None:

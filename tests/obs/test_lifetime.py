@@ -65,6 +65,7 @@ def test_pasted_filter_keeps_its_own_samples(
     wait_for(obs.workers, "the first worker")
     sample_set = obs.client.get_source_filter("first", FILTER).filter_settings["sample_set"]
     add_filtered_camera(obs, empty_room, sample_set=sample_set)  # as Copy and Paste Filters does
+    wait_for(lambda: len(obs.workers()) == 2, "the second worker")
     obs.client.remove_input("first")  # which leaves one hotkey of the name
     wait_for(lambda: len(obs.workers()) == 1, "the first worker to end")
     capture_then_enter(obs, person)
