@@ -91,6 +91,8 @@ def test_loading_is_strict(net: CleanPlateNet, tmp_path: Path) -> None:
     assert all(torch.equal(a, b) for a, b in zip(loaded.state_dict().values(), states.values(), strict=True))
     with pytest.raises(CheckpointError, match="does not fit"):
         load_network(path, {})
+    with pytest.raises(CheckpointError, match=r"does not fit .* 'chanels'"):
+        load_network(path, {"chanels": 3})
     torch.save({"state_dict": states, "widths": ()}, path)
     with pytest.raises(CheckpointError, match='put kind = "background-cut"'):
         load_network(path, {})

@@ -74,11 +74,11 @@ def load_network(checkpoint: Path, network: dict[str, Any]) -> CleanPlateNet:
             f'{checkpoint} is a checkpoint of Background Cut: put kind = "background-cut" into its card'
         )
     states = stored["state_dict"]
-    net = CleanPlateNet(**network)
     try:
+        net = CleanPlateNet(**network)
         net.load_state_dict({name.removeprefix("net."): value for name, value in states.items()})
-    except RuntimeError as error:
-        raise CheckpointError(f"{checkpoint} does not fit the network: {error}") from error
+    except (RuntimeError, TypeError) as error:
+        raise CheckpointError(f"{checkpoint} does not fit the network of the card: {error}") from error
     return net.eval()
 
 
