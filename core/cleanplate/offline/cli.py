@@ -29,7 +29,6 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from cleanplate.engine.errors import EngineError
 from cleanplate.engine.matting import available_models, create_engine
 from cleanplate.offline import bench as benchmark
 from cleanplate.offline import capture as capturing
@@ -37,20 +36,20 @@ from cleanplate.offline import doctor as diagnosis
 from cleanplate.offline.background import GREEN, TRANSPARENT, parse_background
 from cleanplate.offline.convert import Look, convert
 from cleanplate.offline.engines import fallback_reasons
-from cleanplate.offline.errors import InputError, OfflineError, OutputError
+from cleanplate.offline.errors import EXPLAINED, InputError, OutputError
 from cleanplate.offline.files import open_sink, open_source
 from cleanplate.offline.folders import make_new_folder
 from cleanplate.offline.places import filter_script, model_folders
 from cleanplate.offline.samples import give_samples, sample_files
 
 ENGINE_SECONDS = 3.0
-COMMANDS = "cleanplate.commands"
-"""The group of entry points, in pyproject.toml, whose commands are added."""
 
 STUDIO_LIBRARIES = frozenset({"obsws_python", "psutil", "websocket"})
 """What the extra "studio", in pyproject.toml, installs; all else that may be missing is in "train"."""
 
-NETWORK_PANEL = "Making networks"
+PANELS = {"cleanplate.commands": None, "cleanplate.network_commands": "Making networks"}
+"""The groups of entry points, in pyproject.toml, whose commands are added, with their heading in the help."""
+
 FAILED = 1
 INTERRUPTED = 130
 
@@ -277,13 +276,14 @@ def bench_obs(
 
 
 def add_plugged_in_commands() -> None:
-    """Add what other parts have registered: how networks are made is no business of this package."""
-    for entry in entry_points(group=COMMANDS):
-        command = entry.load()
-        if isinstance(command, typer.Typer):
-            app.add_typer(command, name=entry.name, rich_help_panel=NETWORK_PANEL)
-        else:
-            app.command(entry.name, rich_help_panel=NETWORK_PANEL)(command)
+    """Add what other parts have registered: neither web pages nor making networks is this package's task."""
+    for group, panel in PANELS.items():
+        for entry in entry_points(group=group):
+            command = entry.load()
+            if isinstance(command, typer.Typer):
+                app.add_typer(command, name=entry.name, rich_help_panel=panel)
+            else:
+                app.command(entry.name, rich_help_panel=panel)(command)
 
 
 add_plugged_in_commands()
@@ -310,7 +310,7 @@ def _errors_explained() -> Generator[None]:
     """End with one line instead of a traceback where the reason is known."""
     try:
         yield
-    except (OfflineError, EngineError) as error:
+    except EXPLAINED as error:
         console.print(Text(str(error), style="red"))
         raise typer.Exit(FAILED) from error
 

@@ -8,6 +8,8 @@ OfflineError
 +-- CameraError       the camera gives no picture
 """
 
+from cleanplate.engine.errors import EngineError
+
 
 class OfflineError(Exception):
     """Base of all errors of this package."""
@@ -31,3 +33,7 @@ class PlateError(OfflineError):
 
 class CameraError(OfflineError):
     """The camera cannot be opened or stopped giving pictures."""
+
+
+EXPLAINED = (OfflineError, EngineError)
+"""The errors whose message tells a user all that is known."""

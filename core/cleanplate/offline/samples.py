@@ -62,7 +62,7 @@ def give_samples(engine: Engine, paths: Sequence[Path], source: Source, report: 
     if plate is not None:
         report(
             "No background samples were given: the empty scene is estimated from the video. "
-            "Give some with --samples if the person seldom moves."
+            "Give some (--samples) if the person seldom moves."
         )
         engine.set_samples([plate])
     elif engine.needs_samples:
@@ -73,5 +73,5 @@ def give_samples(engine: Engine, paths: Sequence[Path], source: Source, report: 
         )
         raise PlateError(
             f"'{engine.name}' needs a picture of the empty scene; none was given, and {reason}. "
-            "Give one with --samples, or choose a network with --model (cleanplate doctor lists them)."
+            "Give one (--samples), or choose a network (--model; cleanplate doctor lists them)."
         )

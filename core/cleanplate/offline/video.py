@@ -94,6 +94,9 @@ _FORMATS = {
 VIDEO_ENDINGS = frozenset(_FORMATS)
 """Endings of the files that `VideoSink` writes."""
 
+ALPHA_VIDEO_ENDINGS = frozenset(ending for ending, kind in _FORMATS.items() if kind.transparent is not None)
+"""Those of them that can hold transparency."""
+
 
 class VideoSource:
     """A video file, decoded upright and in order; a `Source`.
