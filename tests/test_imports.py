@@ -24,6 +24,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "worker": frozenset({"wire", "engine"}),
     "offline": frozenset({"engine", "studio"}),
     "studio": frozenset(),
+    "web": frozenset({"offline"}),
     "nets": frozenset(),
     "data": frozenset({"engine"}),  # the webcam clips' plate and mattes
     "training": frozenset({"nets", "data", "evaluation", "engine"}),  # its way of scaling pictures
@@ -34,7 +35,8 @@ ALLOWED: dict[str, frozenset[str]] = {
 FOREIGN_FORBIDDEN = {
     "engine": {"torch", "lightning", "av"},
     "worker": {"torch", "lightning", "av"},
-    "offline": {"torch", "lightning"},
+    "offline": {"torch", "lightning", "fastapi", "starlette", "uvicorn"},
+    "web": {"torch", "lightning"},
 }
 OLDEST_PYTHON_IN_OBS = "3.9"
 PYTHON_39_VARIABLE = "CLEANPLATE_TEST_PYTHON39"
