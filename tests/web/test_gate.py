@@ -8,6 +8,8 @@ import pytest
 from web_service import Start, send, wait
 
 from cleanplate.web import app
+from cleanplate.web.errors import JobError
+from cleanplate.web.jobs import Job, Result
 
 
 @pytest.mark.parametrize(
@@ -42,7 +44,7 @@ def test_only_own_names_are_answered(start: Start, host: str, status: int) -> No
     ],
 )
 def test_another_page_changes_nothing(start: Start, film: Path, headers: dict[str, str]) -> None:
-    with start() as client:
+    with start(refuse) as client:
         job = send(client, [film])
         answers = [
             client.post("/jobs", files={"films": ("a.mp4", film.read_bytes())}, headers=headers),
@@ -51,7 +53,7 @@ def test_another_page_changes_nothing(start: Start, film: Path, headers: dict[st
         ]
         assert [answer.status_code for answer in answers] == [403] * 3
         assert not any(name.startswith("access-control") for answer in answers for name in answer.headers)
-        assert wait(client, job)["state"] in ("done", "failed")
+        assert wait(client, job)["error"] == "Not today."
 
 
 def test_what_changes_something_needs_the_header(start: Start, film: Path) -> None:
@@ -86,6 +88,10 @@ def test_options_are_what_a_form_may_hold(start: Start) -> None:
     assert told["models"] == ["auto", "difference"]
     assert told["transparent_endings"] == [".mov", ".webm"]
     assert ".zip" in told["accepted"]["films"]
+
+
+def refuse(_job: Job) -> Result:
+    raise JobError("Not today.")
 
 
 class Page(HTMLParser):
