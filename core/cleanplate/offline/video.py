@@ -136,11 +136,12 @@ class VideoSource:
             ) from error
 
     def _upright_size(self, container: InputContainer, stream: VideoStream) -> tuple[int, int]:
-        """The first decodable frame tells the rotation."""
+        """The first decodable frame tells the rotation, and whether the film is mirrored."""
         for packet in container.demux(stream):
             try:
                 for frame in packet.decode():
-                    height, width = _picture(frame, self._pixel_aspect).shape[:2]
+                    self._mirrored = _is_mirrored(frame)
+                    height, width = _picture(frame, self._pixel_aspect, self._mirrored).shape[:2]
                     return width, height
             except FFmpegError:
                 continue
@@ -213,7 +214,7 @@ class VideoSource:
                     if waiting is not None:
                         yield _with_audio(waiting, audio)
                         audio = []
-                    picture = _picture(decoded, self._pixel_aspect)
+                    picture = _picture(decoded, self._pixel_aspect, self._mirrored)
                     waiting = Frame(picture, f"{clock.count:06d}", time, fresh=waiting is None)
             if waiting is not None:
                 yield _with_audio(waiting, audio)
@@ -231,7 +232,7 @@ class VideoSource:
             assert stream is not None
             step = max(1, round((self.count or count) / count))
             if self.count is not None and self.count <= SEQUENTIAL_FRAMES:
-                yield from _every(container, stream, step, self._pixel_aspect)
+                yield from _every(container, stream, step, self._pixel_aspect, self._mirrored)
                 return
             start = container.start_time or 0
             for number in range(count):
@@ -242,7 +243,7 @@ class VideoSource:
                 except FFmpegError:
                     continue
                 if frame is not None:
-                    yield _picture(frame, self._pixel_aspect)
+                    yield _picture(frame, self._pixel_aspect, self._mirrored)
 
 
 SEQUENTIAL_FRAMES = 900
@@ -574,12 +575,13 @@ def _decode(packet: Packet[Any], path: Path, report: Report) -> list[VideoFrame]
         return []
 
 
-def _picture(frame: VideoFrame, pixel_aspect: Fraction) -> NDArray[np.uint8]:
+def _picture(frame: VideoFrame, pixel_aspect: Fraction, mirrored: bool) -> NDArray[np.uint8]:
     """Convert to BGR, make pixels square, and turn and mirror as the file's display matrix says.
 
     Args:
         frame: as decoded.
         pixel_aspect: width over height of its pixels.
+        mirrored: whether its display matrix mirrors.
     """
     matrix: int | None = None
     if frame.colorspace == MATRIX_UNSPECIFIED and frame.format.name.startswith("yuv"):
@@ -592,14 +594,17 @@ def _picture(frame: VideoFrame, pixel_aspect: Fraction) -> NDArray[np.uint8]:
         src_colorspace=matrix,
         dst_color_range=ColorRange.JPEG,
     ).to_ndarray()
-    if _is_mirrored(frame):  # as by "Mirror Front Camera" of an iPhone
+    if mirrored:  # as by "Mirror Front Camera" of an iPhone
         bgr = bgr[::-1]
     quarter_turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(bgr, quarter_turns)).astype(np.uint8, copy=False)
 
 
 def _is_mirrored(frame: VideoFrame) -> bool:
-    """Whether the display matrix mirrors: `frame.rotation` then holds once the rows are flipped."""
+    """Whether the display matrix mirrors: `frame.rotation` then holds once the rows are flipped.
+
+    For one frame of a film: PyAV keeps each frame that was asked for its side data until the next collection.
+    """
     side_data = cast("Mapping[Type, SideData]", frame.side_data)  # PyAV's stub takes it for a single one
     data = side_data.get(Type.DISPLAYMATRIX)
     if data is None:
@@ -609,7 +614,7 @@ def _is_mirrored(frame: VideoFrame) -> bool:
 
 
 def _every(
-    container: InputContainer, stream: VideoStream, step: int, pixel_aspect: Fraction
+    container: InputContainer, stream: VideoStream, step: int, pixel_aspect: Fraction, mirrored: bool
 ) -> Iterator[NDArray[np.uint8]]:
     number = 0
     for packet in container.demux(stream):
@@ -619,7 +624,7 @@ def _every(
             continue
         for frame in decoded:
             if number % step == 0:
-                yield _picture(frame, pixel_aspect)
+                yield _picture(frame, pixel_aspect, mirrored)
             number += 1
 
 
