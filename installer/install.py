@@ -713,9 +713,16 @@ def _remove_tree(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _remove_tree_or_link(folder: Path) -> None:
-    """Remove a folder, which the user may have put on another disk and left a link to."""
-    shutil.rmtree(folder.resolve())
+def _remove_tree_or_link(folder: Path, say: Callable[[str], None]) -> None:
+    """Remove a folder, which the user may have put on another disk and left a link to.
+
+    What it is a link to goes too if it bears the same name; under another it may hold more than is ours.
+    """
+    target = folder.resolve()
+    if target.name == folder.name:
+        shutil.rmtree(target)
+    else:
+        say(f"{target}, to which it is a link, stays: delete what you no longer need there.")
     if os.path.lexists(folder):
         folder.unlink()
 
@@ -1253,7 +1260,7 @@ def uninstall(
                 say(f"remove {folder}")
                 if not dry_run:
                     try:
-                        _remove_tree_or_link(folder)
+                        _remove_tree_or_link(folder, say)
                     except OSError as error:
                         problems.append(error)  # what keeps one folder must not keep the captured backgrounds
     except OSError as error:

@@ -609,14 +609,30 @@ def test_folders_that_the_user_put_elsewhere_are_removed_with_their_links(user: 
     backgrounds = user.folders.obs / "plugin_config" / "cleanplate"
     for number, link in enumerate((user.folders.data, backgrounds)):
         link.parent.mkdir(parents=True)
-        (tmp_path / f"disk{number}").mkdir()
-        link.symlink_to(tmp_path / f"disk{number}", target_is_directory=True)
+        target = tmp_path / f"disk{number}" / link.name
+        target.mkdir(parents=True)
+        link.symlink_to(target, target_is_directory=True)
     (backgrounds / "0.png").write_text("a sample")
     user.install()
     user.uninstall(purge=True)
     assert user.files() == {}
     assert not user.folders.data.is_symlink()
-    assert not list(tmp_path.glob("disk*"))
+    assert not list(tmp_path.glob("disk*/*"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+def test_a_folder_of_another_name_is_not_emptied_through_a_link(user: User, tmp_path: Path) -> None:
+    backgrounds = user.folders.obs / "plugin_config" / "cleanplate"
+    backgrounds.parent.mkdir(parents=True)
+    shared = tmp_path / "pictures"
+    shared.mkdir()
+    (shared / "holiday.png").write_text("not ours")
+    backgrounds.symlink_to(shared, target_is_directory=True)
+    user.install()
+    said = user.uninstall(purge=True)
+    assert (shared / "holiday.png").exists()
+    assert not backgrounds.is_symlink()
+    assert str(shared) in said
 
 
 def test_a_folder_that_cannot_be_removed_does_not_keep_the_others(
