@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from cleanplate.training.losses import (
+    dice_loss,
     edge_band,
     l2_loss,
     laplacian_loss,
@@ -42,6 +43,29 @@ def test_edge_band_is_the_places_near_an_edge() -> None:
 
 def test_l2_loss() -> None:
     assert float(l2_loss(plane([[0.5, 1.0]]), plane([[0.0, 1.0]]))) == pytest.approx(0.125)
+
+
+def test_dice_loss_is_nothing_for_the_truth_and_one_for_its_opposite() -> None:
+    true = plane([[0.0, 1.0, 1.0, 0.0]])
+    assert float(dice_loss(true, true)) == 0
+    assert float(dice_loss(1 - true, true)) == pytest.approx(1)
+
+
+def test_dice_loss_by_hand() -> None:
+    # Twice 0.5 + 1.0 of (0.5 + 1.0 + 0.5) + (1 + 1): 1 - 3 / 4.
+    assert float(dice_loss(plane([[0.5, 1.0, 0.5]]), plane([[1.0, 1.0, 0.0]]))) == pytest.approx(0.25)
+
+
+def test_dice_loss_of_empty_masks() -> None:
+    empty = plane([[0.0, 0.0]])
+    assert float(dice_loss(empty, empty)) == 0
+    assert float(dice_loss(plane([[0.0, 0.5]]), empty)) == pytest.approx(1, abs=1e-5)
+
+
+def test_dice_loss_counts_the_pictures_of_a_batch_together() -> None:
+    pred = torch.tensor([[1.0, 0.0], [1.0, 0.0]])[:, None, None]
+    true = torch.tensor([[1.0, 0.0], [0.0, 0.0]])[:, None, None]
+    assert float(dice_loss(pred, true)) == pytest.approx(1 - 2 / 3)
 
 
 def test_laplacian_loss_of_a_constant_difference_lies_in_the_last_level() -> None:

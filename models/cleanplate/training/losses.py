@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+DICE_SMOOTHING = 1e-6  # pixels; so that two empty masks agree
+
 
 def softmax_loss(logit: Tensor, pha: Tensor, edge_weight: float = 0.0, edge_radius: int = 2) -> Tensor:
     """Return the two-class softmax loss (paper 003, section 4.2), which is the binary cross-entropy.
@@ -37,6 +39,20 @@ def _highest(x: Tensor, radius: int) -> Tensor:
 def l2_loss(pred: Tensor, true: Tensor) -> Tensor:
     """Return the mean squared difference (paper 003, section 4.2, for the refinement)."""
     return (pred - true).square().mean()
+
+
+def dice_loss(pred: Tensor, true: Tensor) -> Tensor:
+    """Return one minus the Dice coefficient (paper 001, section 4.2): 0 is agreement.
+
+    All pictures of a batch count together: of an empty picture alone the coefficient would say nothing but
+    whether a prediction is empty, too.
+
+    Args:
+        pred: [N, 1, H, W], 0..1.
+        true: Likewise; of a soft edge not even the truth itself has quite no loss.
+    """
+    both = 2 * (pred * true).sum()
+    return 1 - (both + DICE_SMOOTHING) / (pred.sum() + true.sum() + DICE_SMOOTHING)
 
 
 def laplacian_loss(pred: Tensor, true: Tensor, levels: int = 4) -> Tensor:
