@@ -48,6 +48,7 @@ def test_stream_of_frames_equals_the_whole_video(net: BackgroundCutNet, tmp_path
 
 def test_without_samples_the_sample_is_black(net: BackgroundCutNet) -> None:
     graphs = background_cut_graphs(net)
+    assert graphs.samples is not None
     inputs = graphs.example_inputs(256, 144, 1)
     inputs["bgr_count"] = torch.zeros(1)
     with torch.no_grad():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cleanplate.engine.matting import create_engine
 from cleanplate.engine.providers import load_onnxruntime
+from cleanplate.engine.session import OnnxEngine
 
 UInt8 = NDArray[np.uint8]
 Float = NDArray[np.float32]
@@ -42,7 +43,7 @@ class EngineMatter:
     """A model through the engine, exactly as the filter uses it.
 
     Attributes:
-        sample_counts: All; those above 0 if it can do nothing without.
+        sample_counts: All; those above 0 if it can do nothing without; 0 if it makes nothing of them.
         provider: What computes it.
     """
 
@@ -56,6 +57,8 @@ class EngineMatter:
         self.sample_counts: tuple[int, ...] = (
             SAMPLE_COUNTS[1:] if self._engine.needs_samples else SAMPLE_COUNTS
         )
+        if isinstance(self._engine, OnnxEngine) and self._engine.card.encoder is None:
+            self.sample_counts = (0,)
         self._stream = self._engine.stream()
 
     def start(self, samples: Sequence[UInt8]) -> None:

@@ -24,7 +24,7 @@ def load_background_cut(checkpoint: Path) -> BackgroundCutNet:
     stored = read_checkpoint(checkpoint)
     if "widths" not in stored:
         raise CheckpointError(
-            f"{checkpoint} is no checkpoint of Background Cut: leave `kind` out of its card"
+            f"{checkpoint} is no checkpoint of Background Cut: correct `kind` in its card, or leave it out"
         )
     options = {name: value for name, value in stored["network"].items() if name != "share"}
     net = BackgroundCutNet(stored["widths"], **options)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cleanplate.engine.card import COUNT, Shape, State, resolve
+from cleanplate.engine.card import BGR_SHAPE, COUNT, PHA_SHAPE, SRC_SHAPE, Shape, State, resolve
 from cleanplate.export.fold import folded
 from cleanplate.nets.cleanplate import MULTIPLE, CleanPlateNet, SampleFeatures
 
@@ -19,7 +19,7 @@ class Graphs:
 
     Attributes:
         frame: Takes `frame_inputs` in this order, gives `frame_outputs`.
-        samples: Takes `bgr` [N, 3, H, W], gives the features.
+        samples: Takes `bgr` [N, 3, H, W], gives the features; None if the network knows nothing of samples.
         features: Shape by name.
         states: The recurrent ones.
         multiple: Both sides of the pictures are a multiple of it.
@@ -27,7 +27,7 @@ class Graphs:
     """
 
     frame: nn.Module
-    samples: nn.Module
+    samples: nn.Module | None
     features: Mapping[str, Shape]
     states: tuple[State, ...]
     multiple: int
@@ -35,7 +35,8 @@ class Graphs:
 
     def frame_inputs(self) -> tuple[str, ...]:
         """Return the names of the frame graph's inputs."""
-        return ("src", *self.features, COUNT, *(state.input for state in self.states))
+        count = () if self.samples is None else (COUNT,)
+        return ("src", *self.features, *count, *(state.input for state in self.states))
 
     def frame_outputs(self) -> tuple[str, ...]:
         """Return the names of the frame graph's outputs."""
@@ -44,11 +45,13 @@ class Graphs:
     def shapes(self) -> dict[str, Shape]:
         """Return the shape of every input and output of both graphs."""
         states = {name: state.shape for state in self.states for name in (state.input, state.output)}
-        pictures: dict[str, Shape] = {"src": (1, 3, "H", "W"), "pha": (1, 1, "H", "W"), COUNT: (1,)}
-        return {**pictures, "bgr": ("N", 3, "H", "W"), **self.features, **states}
+        frame: dict[str, Shape] = {"src": SRC_SHAPE, "pha": PHA_SHAPE}
+        if self.samples is None:
+            return {**frame, **states}
+        return {**frame, COUNT: (1,), "bgr": BGR_SHAPE, **self.features, **states}
 
     def example_inputs(self, width: int, height: int, samples: int) -> dict[str, Tensor]:
-        """Return random inputs of both graphs, the features by way of the sample encoder.
+        """Return random inputs of the graphs, the features by way of the sample encoder.
 
         Args:
             width: Of frames and samples.
@@ -56,11 +59,14 @@ class Graphs:
             samples: How many; with 0 the features are those of one, as the engine gives them then: zeros.
         """
         generator = torch.Generator().manual_seed(width * height + samples)
-        bgr = torch.rand(max(1, samples), 3, height, width, generator=generator)
-        with torch.no_grad():
-            features = dict(zip(self.features, self.samples(bgr), strict=True))
-        if not samples:
-            features = {name: torch.zeros_like(feature) for name, feature in features.items()}
+        of_samples: dict[str, Tensor] = {}
+        if self.samples is not None:
+            bgr = torch.rand(max(1, samples), 3, height, width, generator=generator)
+            with torch.no_grad():
+                features = dict(zip(self.features, self.samples(bgr), strict=True))
+            if not samples:
+                features = {name: torch.zeros_like(feature) for name, feature in features.items()}
+            of_samples = {"bgr": bgr, **features, COUNT: torch.tensor([float(samples)])}
         states = {
             state.input: torch.rand(
                 resolve(state.shape, height=height, width=width, count=samples), generator=generator
@@ -69,7 +75,7 @@ class Graphs:
             for state in self.states
         }
         src = torch.rand(1, 3, height, width, generator=generator)
-        return {"src": src, "bgr": bgr, **features, COUNT: torch.tensor([float(samples)]), **states}
+        return {"src": src, **of_samples, **states}
 
 
 def cleanplate_graphs(net: CleanPlateNet) -> Graphs:

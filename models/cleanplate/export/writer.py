@@ -69,10 +69,9 @@ def load_network(checkpoint: Path, network: dict[str, Any]) -> CleanPlateNet:
         CheckpointError: It is missing or does not fit.
     """
     stored = read_checkpoint(checkpoint)
-    if "widths" in stored:
-        raise CheckpointError(
-            f'{checkpoint} is a checkpoint of Background Cut: put kind = "background-cut" into its card'
-        )
+    for key, kind in (("widths", "background-cut"), ("network", "unet")):  # the first has both
+        if key in stored:
+            raise CheckpointError(f'{checkpoint} is of another kind: put kind = "{kind}" into its card')
     states = stored["state_dict"]
     try:
         net = CleanPlateNet(**network)
@@ -85,7 +84,8 @@ def load_network(checkpoint: Path, network: dict[str, Any]) -> CleanPlateNet:
 def export_network(graphs: Graphs, folder: Path, text: CardText, *, half: bool = False) -> Path:
     """Write `NAME.onnx`, `NAME-samples.onnx` and `NAME.json` into a folder; return the card's path.
 
-    Nothing is written unless both graphs compute what torch computes, at every size of `CHECKED_SIZES`.
+    Without a sample encoder there is no second graph. Nothing is written unless all graphs compute what torch
+    computes, at every size of `CHECKED_SIZES`.
 
     Args:
         graphs: Of the network.
@@ -104,20 +104,22 @@ def export_network(graphs: Graphs, folder: Path, text: CardText, *, half: bool =
         frame, samples = Path(temporary, "frame.onnx"), Path(temporary, "samples.onnx")
         write_graphs(graphs, frame, samples)
         if half:
-            halve(frame)
-            halve(samples)
+            for path in (frame, samples):
+                if path.exists():
+                    halve(path)
         check_graphs(graphs, frame, samples, HALF_TOLERANCE if half else TOLERANCE)
         card = _card(graphs, text, frame, samples)
         written = Path(temporary, "card.json")
         written.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(frame, folder / f"{text.name}.onnx")  # noqa: PTH105  # the name says that it is atomic
-        os.replace(samples, folder / f"{text.name}-samples.onnx")  # noqa: PTH105
+        if graphs.samples is not None:
+            os.replace(samples, folder / f"{text.name}-samples.onnx")  # noqa: PTH105
         os.replace(written, folder / f"{text.name}.json")  # noqa: PTH105
     return folder / f"{text.name}.json"
 
 
 def write_graphs(graphs: Graphs, frame: Path, samples: Path) -> None:
-    """Write the frame graph and the sample encoder, of dynamic size."""
+    """Write the frame graph and the sample encoder, if there is one, of dynamic size."""
     width, height = CHECKED_SIZES[0]
     inputs = graphs.example_inputs(width, height, 2)
     # The card's dimension names, such as H/4, are no identifiers of the exporter: H4 stands for it.
@@ -129,6 +131,8 @@ def write_graphs(graphs: Graphs, frame: Path, samples: Path) -> None:
         (graphs.faster or graphs.frame, frame, graphs.frame_inputs(), graphs.frame_outputs()),
         (graphs.samples, samples, ("bgr",), tuple(graphs.features)),
     ):
+        if module is None:
+            continue
         torch.onnx.export(
             module.eval(),  # the exporter puts back the mode it found
             tuple(inputs[name] for name in names),
@@ -161,11 +165,15 @@ def check_graphs(graphs: Graphs, frame: Path, samples: Path, tolerance: float = 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     worst = 0.0
-    for path, module in ((frame, graphs.frame.eval()), (samples, graphs.samples.eval())):
+    counts = (0,) if graphs.samples is None else CHECKED_SAMPLES
+    for path, module in ((frame, graphs.frame), (samples, graphs.samples)):
+        if module is None:
+            continue
+        module.eval()
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         names = [value.name for value in session.get_inputs()]
         for width, height in CHECKED_SIZES:
-            for count in CHECKED_SAMPLES:
+            for count in counts:
                 inputs = graphs.example_inputs(width, height, count)
                 given = {name: inputs[name] for name in names}
                 with torch.no_grad():
@@ -184,16 +192,17 @@ def check_graphs(graphs: Graphs, frame: Path, samples: Path, tolerance: float = 
 
 
 def _card(graphs: Graphs, text: CardText, frame: Path, samples: Path) -> dict[str, Any]:
+    encodes = graphs.samples is not None
     return {
         "schema": 1,
         "name": text.name,
         "title": text.title,
         "role": text.role,
         "graph": {"file": f"{text.name}.onnx", "sha256": _sha256(frame)},
-        "encoder": {"file": f"{text.name}-samples.onnx", "sha256": _sha256(samples)},
+        "encoder": {"file": f"{text.name}-samples.onnx", "sha256": _sha256(samples)} if encodes else None,
         "input": {"area": text.area, "multiple": graphs.multiple},
-        "max_samples": MAX_SAMPLES,
-        "ranges": {"src": [0, 1], "bgr": [0, 1], "pha": [0, 1]},
+        "max_samples": MAX_SAMPLES if encodes else 0,
+        "ranges": {name: [0, 1] for name in ("src", "bgr", "pha") if encodes or name != "bgr"},
         "features": [{"name": name, "shape": list(shape)} for name, shape in graphs.features.items()],
         "states": [
             {"input": state.input, "output": state.output, "shape": list(state.shape)}
