@@ -36,10 +36,10 @@ def export(
     ] = Precision.FP32,
 ) -> None:
     """Write a trained network as ONNX with its card, after comparing it with PyTorch at two sizes."""
-    from cleanplate.export.background_cut import background_cut_graphs, load_background_cut
-    from cleanplate.export.graphs import cleanplate_graphs
-    from cleanplate.export.writer import CardText, MismatchError, export_network, load_network
+    from cleanplate.export.kinds import GRAPHS
+    from cleanplate.export.writer import CardText, MismatchError, export_network
     from cleanplate.nets.checkpoint import CheckpointError
+    from cleanplate.nets.kinds import unknown_kind
 
     try:
         table = tomllib.loads(card.read_text(encoding="utf-8"))
@@ -48,12 +48,11 @@ def export(
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError) as error:
         typer.echo(f"error: {card} is no card's text: {error}", err=True)
         raise typer.Exit(1) from error
+    if kind not in GRAPHS:
+        typer.echo(f"error: {card}: {unknown_kind(kind)}", err=True)
+        raise typer.Exit(1)
     try:
-        graphs = (
-            background_cut_graphs(load_background_cut(checkpoint))
-            if kind == "background-cut"
-            else cleanplate_graphs(load_network(checkpoint, network))
-        )
+        graphs = GRAPHS[kind](checkpoint, network)
         written = export_network(graphs, output, text, half=precision is Precision.FP16)
     except (CheckpointError, MismatchError) as error:
         typer.echo(f"error: {error}", err=True)

@@ -95,8 +95,12 @@ def load_background_cut(config: Config, checkpoint: Path) -> BackgroundCutModule
     return module
 
 
-def make_background_cut(config: Config) -> BackgroundCutModule:
-    """Return a module with both paths started from `config.start_from`, if it names a checkpoint."""
+def make_background_cut(config: Config, _: Path) -> BackgroundCutModule:
+    """Return a module with both paths started from `config.start_from`, if it names a checkpoint.
+
+    Raises:
+        CheckpointError: The start is damaged, or of another network.
+    """
     if not config.start_from:
         return BackgroundCutModule(config)
     trained = load_background_cut(config, Path(config.start_from))

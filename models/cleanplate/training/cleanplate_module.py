@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cleanplate.data.batches import Batch
+from cleanplate.nets.checkpoint import load_strictly, read_checkpoint
 from cleanplate.nets.cleanplate import CleanPlateNet
 from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.losses import matting_loss
-from cleanplate.training.module import MattingModule, unit
+from cleanplate.training.module import MattingModule, take_weights, unit
 
 
 class CleanPlateModule(MattingModule):
@@ -71,3 +73,34 @@ class CleanPlateModule(MattingModule):
         src, pha, bgr = (unit(part) for part in batch[:3])
         logit, coarse = self.net.train_step(src, bgr, batch.counts)
         return logit.float(), coarse.float(), pha.flatten(0, 1)
+
+
+def make_cleanplate(config: Config, pretrained: Path) -> CleanPlateModule:
+    """Return a module that starts from `config.start_from`, from ImageNet, or from nothing.
+
+    Raises:
+        CheckpointError: The start is damaged, or of another network.
+        ConfigError: It does not fit, there is no such network, or the ImageNet file is missing.
+    """
+    module = CleanPlateModule(config)
+    if config.start_from:
+        take_weights(module, Path(config.start_from), config.new_parts)
+        return module
+    if not config.imagenet:
+        return module
+    if not pretrained.is_file():
+        raise ConfigError(f"{pretrained} does not exist: name the ImageNet weights with --pretrained")
+    with np.load(pretrained) as arrays:
+        module.start_encoder({name: arrays[name] for name in arrays.files})
+    return module
+
+
+def load_cleanplate(config: Config, checkpoint: Path) -> CleanPlateModule:
+    """Load what a run trained.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or of another network.
+    """
+    module = CleanPlateModule(config)
+    load_strictly(module, read_checkpoint(checkpoint)["state_dict"], checkpoint)
+    return module

@@ -145,6 +145,7 @@ def compare(
     from cleanplate.nets.checkpoint import CheckpointError
     from cleanplate.training.comparison import measure_module, variants
     from cleanplate.training.config import ConfigError, load_config
+    from cleanplate.training.kinds import kind_of
     from cleanplate.training.run import load_module
 
     if threads:
@@ -155,7 +156,7 @@ def compare(
         matters = []
         for config in configs:
             settings = load_config(config)
-            module = load_module(settings, runs / config.stem / "last.ckpt")
+            module = load_module(settings, runs / config.stem / kind_of(settings).kept)
             matters += [(title, each, settings) for title, each in variants(config.stem, module)]
         for cases in [read_set(sets / name) for name in only or set_names(sets)]:
             most = max(case.sample_count() for case in cases)

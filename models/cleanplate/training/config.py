@@ -16,11 +16,9 @@ from typing import Any, TypeVar, get_type_hints
 
 from cleanplate.data.batches import BatchOptions
 from cleanplate.data.scenes import SceneOptions
-from cleanplate.nets import background_cut, cleanplate
+from cleanplate.nets.kinds import MULTIPLES
 
 T = TypeVar("T")
-
-MULTIPLES = {"cleanplate": cleanplate.MULTIPLE, "background-cut": background_cut.MULTIPLE}
 
 
 class ConfigError(Exception):
@@ -39,7 +37,7 @@ class Config:
         batches: What a batch consists of.
         scenes: What scenes consist of.
         network: Arguments of the network.
-        kind: `cleanplate` or `background-cut`.
+        kind: `cleanplate`, `background-cut` or `unet`.
         power: Of the learning rate's fall: 1 is linear, 0.9 is paper 003's.
         warm_up: Steps of linearly growing learning rate.
         encoder_factor: The encoder learns this much slower; it starts from ImageNet.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
 import lightning as pl
 import torch
 from torch import Tensor
 
 from cleanplate.data.batches import Batch
-from cleanplate.training.config import Config
+from cleanplate.nets.checkpoint import load_strictly, read_checkpoint
+from cleanplate.training.config import Config, ConfigError
 
 VALIDATION_SETS = ("sample", "posters", "without", "stills")
 
@@ -19,7 +22,12 @@ class MattingModule(pl.LightningModule, ABC):
     """Trains on scenes; validates the IoU on the held-out sets of `VALIDATION_SETS`.
 
     The network is the attribute `net` of the subclasses.
+
+    Attributes:
+        gradient_clip: The longest gradient of a step, or None for any.
     """
+
+    gradient_clip: ClassVar[float | None] = 1.0
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -39,6 +47,10 @@ class MattingModule(pl.LightningModule, ABC):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return what learns, with `lr` at the start of the fall."""
 
+    def extra_callbacks(self, folder: Path) -> list[pl.Callback]:  # noqa: ARG002
+        """Return what watches this kind of training beside what watches all; `folder` is the run's."""
+        return []
+
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of a batch."""
         loss = self.loss(batch)
@@ -47,13 +59,16 @@ class MattingModule(pl.LightningModule, ABC):
 
     def validation_step(self, batch: Batch, _: int, dataloader_idx: int = 0) -> None:
         """Add up the IoU of each picture with somebody in it, at threshold 0.5."""
-        logit, pha = self.predict(batch)
+        self.add_iou(*self.predict(batch), dataloader_idx)
+
+    def add_iou(self, logit: Tensor, pha: Tensor, index: int) -> None:
+        """Add up the IoU of pictures of a set."""
         pred, true = logit > 0, pha > 0.5
         both = (pred & true).sum((1, 2, 3)).float()
         either = (pred | true).sum((1, 2, 3)).float()
         is_person = true.sum((1, 2, 3)) > 0
-        self._iou_sums[dataloader_idx] += float((both[is_person] / either[is_person]).sum())
-        self._people[dataloader_idx] += int(is_person.sum())
+        self._iou_sums[index] += float((both[is_person] / either[is_person]).sum())
+        self._people[index] += int(is_person.sum())
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean IoU of each set."""
@@ -88,6 +103,23 @@ def learning_rate_factor(config: Config, step: int) -> float:
     done = min(1.0, (step - config.warm_up) / max(1, config.steps - config.warm_up))
     last = config.last_learning_rate / config.learning_rate
     return float(last + (1 - last) * (1 - done) ** config.power)
+
+
+def take_weights(module: MattingModule, start: Path, new_parts: Sequence[str]) -> None:
+    """Load a checkpoint's weights: all but the parts that are named as new, and nothing else.
+
+    Raises:
+        CheckpointError: The checkpoint is damaged, or of another network.
+        ConfigError: It has too much, or lacks what is not named.
+    """
+    states, own = read_checkpoint(start)["state_dict"], module.state_dict()
+    excess, lacking = sorted(states.keys() - own), sorted(own.keys() - states - set(new_parts))
+    if excess or lacking:
+        raise ConfigError(
+            f"{start} does not fit this network: it has {excess or 'nothing'} too much and "
+            f"lacks {lacking or 'nothing'}; name in new_parts what shall start untrained"
+        )
+    load_strictly(module, {**own, **states}, start)
 
 
 def unit(pixels: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -18,9 +18,8 @@ from cleanplate.data.batches import Batch, BatchOptions, SceneBatches, make_batc
 from cleanplate.data.scenes import SceneOptions
 from cleanplate.data.splits import Split
 from cleanplate.nets.checkpoint import load_strictly, read_checkpoint
-from cleanplate.training.background_cut_module import load_background_cut, make_background_cut
-from cleanplate.training.cleanplate_module import CleanPlateModule
 from cleanplate.training.config import Config, ConfigError
+from cleanplate.training.kinds import kind_of
 from cleanplate.training.module import MattingModule
 from cleanplate.training.picture import ProgressPicture
 
@@ -45,7 +44,7 @@ def train(
         loaders: Loader processes.
 
     Returns:
-        The last checkpoint.
+        The checkpoint that holds what the run came to: the last one, or the best.
 
     Raises:
         ConfigError: The start (`start_from` or the ImageNet file) is missing.
@@ -58,7 +57,8 @@ def train(
     module = make_module(config, pretrained)
     if config.frozen_norms and not resuming:
         settle_norms(module, SceneBatches(cache, config.scenes, config.batches, config.seed))
-    return fit(module, config, folder, cache, loaders, resume_from=last if resuming else None)
+    fit(module, config, folder, cache, loaders, resume_from=last if resuming else None)
+    return folder / kind_of(config).kept
 
 
 def make_module(config: Config, pretrained: Path) -> MattingModule:
@@ -70,33 +70,7 @@ def make_module(config: Config, pretrained: Path) -> MattingModule:
     start = Path(config.start_from)
     if config.start_from and not start.is_file():
         raise ConfigError(f"start_from names {start}, which does not exist: train the earlier stage first")
-    if config.kind == "background-cut":
-        return make_background_cut(config)
-    if config.kind != "cleanplate":
-        raise ConfigError(f"kind is {config.kind!r}: choose cleanplate or background-cut")
-    module = CleanPlateModule(config)
-    if config.start_from:
-        _take_weights(module, start, config.new_parts)
-        return module
-    if not config.imagenet:
-        return module
-    if not pretrained.is_file():
-        raise ConfigError(f"{pretrained} does not exist: name the ImageNet weights with --pretrained")
-    with np.load(pretrained) as arrays:
-        module.start_encoder({name: arrays[name] for name in arrays.files})
-    return module
-
-
-def _take_weights(module: MattingModule, start: Path, new_parts: Sequence[str]) -> None:
-    """Load a checkpoint's weights: all but the parts that are named as new, and nothing else."""
-    states, own = read_checkpoint(start)["state_dict"], module.state_dict()
-    excess, lacking = sorted(states.keys() - own), sorted(own.keys() - states - set(new_parts))
-    if excess or lacking:
-        raise ConfigError(
-            f"{start} does not fit this network: it has {excess or 'nothing'} too much and "
-            f"lacks {lacking or 'nothing'}; name in new_parts what shall start untrained"
-        )
-    load_strictly(module, {**own, **states}, start)
+    return kind_of(config).make(config, pretrained)
 
 
 def settle_norms(module: MattingModule, batches: Iterable[Batch]) -> None:
@@ -121,15 +95,11 @@ def load_module(config: Config, checkpoint: Path) -> MattingModule:
 
     Raises:
         CheckpointError: The checkpoint is damaged, or of another network.
-        ConfigError: It is missing.
+        ConfigError: It is missing, or there is no such kind.
     """
     if not checkpoint.is_file():
         raise ConfigError(f"{checkpoint} does not exist: train the configuration first")
-    if config.kind == "background-cut":
-        return load_background_cut(config, checkpoint)
-    module = CleanPlateModule(config)
-    load_strictly(module, read_checkpoint(checkpoint)["state_dict"], checkpoint)
-    return module
+    return kind_of(config).load(config, checkpoint)
 
 
 def fit(
@@ -161,7 +131,7 @@ def fit(
         val_check_interval=config.validate_every,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        gradient_clip_val=1.0,
+        gradient_clip_val=module.gradient_clip,
         log_every_n_steps=20,
         logger=TensorBoardLogger(folder, name="", version="curves"),
         enable_model_summary=False,
@@ -178,6 +148,7 @@ def fit(
             LearningRateMonitor("step"),
             ProgressPicture(folder, [pictures[0] for pictures in validation]),
             *([EMAWeightAveraging(decay=config.mean_decay)] if config.mean_decay else []),
+            *module.extra_callbacks(folder),
         ],
     )
     loader = DataLoader(

@@ -1,0 +1,13 @@
+"""The tables of kinds agree."""
+
+from cleanplate.export.kinds import GRAPHS
+from cleanplate.nets.kinds import MULTIPLES, unknown_kind
+from cleanplate.training.kinds import KINDS
+
+
+def test_what_can_be_trained_can_be_exported() -> None:
+    assert set(MULTIPLES) == set(KINDS) == set(GRAPHS)
+
+
+def test_what_is_wrong_with_a_kind_names_all() -> None:
+    assert unknown_kind("x") == "kind is 'x': choose cleanplate, background-cut or unet"
