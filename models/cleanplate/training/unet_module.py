@@ -91,7 +91,11 @@ class UNetModule(MattingModule):
             patience=PLATEAU - 1,  # torch counts those that are suffered, Keras the one that is not, too
             min_lr=self.config.last_learning_rate,
         )
-        after_validations = {"interval": "step", "frequency": self.config.validate_every}
+        after_validations = {
+            "interval": "step",
+            "frequency": self.config.validate_every,
+            "strict": False,  # a run that goes on asks at its first step, when there is no loss to go by
+        }
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "monitor": HELD_OUT_LOSS, **after_validations},
