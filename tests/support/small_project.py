@@ -52,7 +52,7 @@ def shortened(config: str) -> str:
     """The configuration of a training, cut down to two steps on small pictures."""
     table = tomllib.loads(config)
     table |= {"steps": 2, "validate_every": 2, "warm_up": 1}
-    small = {"sizes": [[64, 32]], "size_weights": [1.0], "sequences": 2}
+    small = {"sizes": [[64, 32]], "size_weights": [1.0], "sequences": 2, "several": 0.0}
     table["batches"] = {**table.get("batches", {}), **small}
     return _toml(table)
 
