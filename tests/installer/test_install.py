@@ -791,7 +791,8 @@ def test_programs_that_are_missing_or_slow_do_no_harm() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="there, os.kill does not interrupt")
 def test_a_program_that_the_user_stops_is_waited_for(tmp_path: Path) -> None:
     program = """if True:
-        import os, pathlib, sys, time
+        import os, pathlib, signal, sys, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
         try:
             print(os.getpid(), flush=True)
             time.sleep(60)
