@@ -20,8 +20,12 @@ def as_plane(values: ArrayLike) -> Plane:
     return np.asarray(values, np.float32)
 
 
-def decode_picture(path: Path) -> Picture | None:
+def decode_picture(path: Path, mode: int = cv2.IMREAD_COLOR) -> Picture | None:
     """Read a picture's file, turned upright as its EXIF data says; None if it holds no picture.
+
+    Args:
+        path: of the file.
+        mode: OpenCV's: in colour, or `IMREAD_GRAYSCALE` for uint8 [H, W].
 
     Raises:
         OSError: the file cannot be read, or its picture not be decoded.
@@ -29,7 +33,7 @@ def decode_picture(path: Path) -> Picture | None:
     # imread cannot open non-ASCII paths on Windows, and prints instead of raising.
     data = np.fromfile(path, np.uint8)
     try:
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        picture = cv2.imdecode(data, mode) if data.size else None
     except cv2.error as error:
         raise OSError(str(error)) from error
     return None if picture is None else picture.astype(np.uint8, copy=False)

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cleanplate.engine.imaging import decode_picture
+
 UInt8 = NDArray[np.uint8]
 
 
@@ -98,11 +100,9 @@ def read_set(folder: Path) -> list[Case]:
 def _read(path: Path, mode: int) -> UInt8:
     again = "delete its set's folder and write the sets again"
     try:
-        # imread cannot open non-ASCII paths on Windows, and prints instead of raising.
-        data = np.fromfile(path, np.uint8)
-        picture = cv2.imdecode(data, mode) if data.size else None
-    except (OSError, cv2.error) as error:
+        picture = decode_picture(path, mode)
+    except OSError as error:
         raise SetError(f"{path} cannot be read ({error}): {again}") from error
     if picture is None:
         raise SetError(f"{path} cannot be read: {again}")
-    return picture.astype(np.uint8, copy=False)
+    return picture
