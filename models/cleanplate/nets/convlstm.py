@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from cleanplate.nets.memory import over_time
+
 
 class ConvLSTM(nn.Module):
     """A ConvLSTM (Shi et al. 2015, equation 3) with a 3x3 kernel, as wide as its input.
@@ -47,10 +49,5 @@ class ConvLSTM(nn.Module):
             x: [N * frames, C, H, W], the frames of a sequence next to each other.
             frames: Length of each sequence.
         """
-        moments = x.reshape(-1, frames, *x.shape[1:])
-        state = x.new_zeros(moments.shape[0], self.channels, *x.shape[-2:])
-        outputs = []
-        for moment in moments.unbind(1):
-            output, state = self(moment, state)
-            outputs.append(output)
-        return torch.stack(outputs, 1).flatten(0, 1)
+        state = x.new_zeros(x.shape[0] // frames, self.channels, *x.shape[-2:])
+        return over_time(self, x, frames, state)

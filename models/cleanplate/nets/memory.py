@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+
+
+def over_time(
+    memory: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], x: Tensor, frames: int, state: Tensor
+) -> Tensor:
+    """Return a memory's outputs [N * frames, C, H, W] of sequences.
+
+    Args:
+        memory: Takes a step: of [N, C, H, W] and a state it makes the output and the next state.
+        x: [N * frames, C, H, W], the frames of a sequence next to each other.
+        frames: Length of each sequence.
+        state: At the start.
+    """
+    outputs = []
+    for moment in x.reshape(-1, frames, *x.shape[1:]).unbind(1):
+        output, state = memory(moment, state)
+        outputs.append(output)
+    return torch.stack(outputs, 1).flatten(0, 1)
 
 
 class ConvGRU(nn.Module):
@@ -44,9 +64,4 @@ class ConvGRU(nn.Module):
             x: [N * frames, C, H, W], the frames of a sequence next to each other.
             frames: Length of each sequence.
         """
-        state = x.new_zeros(1, 1, 1, 1)
-        outputs = []
-        for moment in x.reshape(-1, frames, *x.shape[1:]).unbind(1):
-            output, state = self(moment, state)
-            outputs.append(output)
-        return torch.stack(outputs, 1).flatten(0, 1)
+        return over_time(self, x, frames, x.new_zeros(1, 1, 1, 1))
