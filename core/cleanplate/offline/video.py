@@ -141,7 +141,7 @@ class VideoSource:
             try:
                 for frame in packet.decode():
                     self._mirrored = _is_mirrored(frame)
-                    height, width = _picture(frame, self._pixel_aspect, self._mirrored).shape[:2]
+                    height, width = self._upright(frame).shape[:2]
                     return width, height
             except FFmpegError:
                 continue
@@ -214,7 +214,7 @@ class VideoSource:
                     if waiting is not None:
                         yield _with_audio(waiting, audio)
                         audio = []
-                    picture = _picture(decoded, self._pixel_aspect, self._mirrored)
+                    picture = self._upright(decoded)
                     waiting = Frame(picture, f"{clock.count:06d}", time, fresh=waiting is None)
             if waiting is not None:
                 yield _with_audio(waiting, audio)
@@ -232,7 +232,7 @@ class VideoSource:
             assert stream is not None
             step = max(1, round((self.count or count) / count))
             if self.count is not None and self.count <= SEQUENTIAL_FRAMES:
-                yield from _every(container, stream, step, self._pixel_aspect, self._mirrored)
+                yield from self._every(container, stream, step)
                 return
             start = container.start_time or 0
             for number in range(count):
@@ -243,7 +243,24 @@ class VideoSource:
                 except FFmpegError:
                     continue
                 if frame is not None:
-                    yield _picture(frame, self._pixel_aspect, self._mirrored)
+                    yield self._upright(frame)
+
+    def _every(
+        self, container: InputContainer, stream: VideoStream, step: int
+    ) -> Iterator[NDArray[np.uint8]]:
+        number = 0
+        for packet in container.demux(stream):
+            try:
+                decoded = packet.decode()
+            except FFmpegError:
+                continue
+            for frame in decoded:
+                if number % step == 0:
+                    yield self._upright(frame)
+                number += 1
+
+    def _upright(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        return _picture(frame, self._pixel_aspect, self._mirrored)
 
 
 SEQUENTIAL_FRAMES = 900
@@ -611,21 +628,6 @@ def _is_mirrored(frame: VideoFrame) -> bool:
         return False
     matrix = np.frombuffer(bytes(data), np.int32).astype(float)
     return bool(matrix[0] * matrix[4] < matrix[1] * matrix[3])
-
-
-def _every(
-    container: InputContainer, stream: VideoStream, step: int, pixel_aspect: Fraction, mirrored: bool
-) -> Iterator[NDArray[np.uint8]]:
-    number = 0
-    for packet in container.demux(stream):
-        try:
-            decoded = packet.decode()
-        except FFmpegError:
-            continue
-        for frame in decoded:
-            if number % step == 0:
-                yield _picture(frame, pixel_aspect, mirrored)
-            number += 1
 
 
 def _shifted(packet: Packet[Any], start: Fraction) -> Packet[Any]:
