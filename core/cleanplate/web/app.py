@@ -224,6 +224,7 @@ def _read_job(form: Form, folder: Path, models: Sequence[Path]) -> Job:
     pictures = form.files.get("picture", [])
     if not films:
         raise UploadError("There is no film in the form. Choose one, or a zip with some.")
+    names = engine_names(models)
     background = _choice(values, "background", BACKGROUNDS, TRANSPARENT)
     ending = _choice(values, "ending", sorted(VIDEO_ENDINGS), ".mov" if background == TRANSPARENT else ".mp4")
     if background == TRANSPARENT and ending not in ALPHA_VIDEO_ENDINGS:
@@ -237,7 +238,7 @@ def _read_job(form: Form, folder: Path, models: Sequence[Path]) -> Job:
         raise UploadError("There is no picture for the background. Choose one, or another background.")
     return Job(
         settings=Settings(
-            model=_choice(values, "model", engine_names(models), engine_names(models)[0]),
+            model=_choice(values, "model", names, names[0]),
             ending=ending,
             background={COLOUR: colour, PICTURE: None, MATTE: TRANSPARENT}.get(background, background),
             alpha_only=background == MATTE,
