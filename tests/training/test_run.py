@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from few_steps import losses_of
 from numpy.typing import NDArray
 
 from cleanplate.data.batches import Batch, BatchOptions, make_batch, open_maker
@@ -269,12 +270,5 @@ def test_a_few_steps_lower_the_loss(tiny_cache: Path) -> None:
     batch = make_batch(
         open_maker(tiny_cache, Split.TRAIN, config.scenes), config.batches, np.random.default_rng(3)
     )
-    optimizer = torch.optim.Adam(module.parameters(), 3e-3)
-    losses = []
-    for _ in range(12):
-        loss = module.loss(batch)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-        losses.append(float(loss))
+    losses = losses_of(module, batch)
     assert losses[-1] < 0.7 * losses[0]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from few_steps import losses_of
 from torch import Tensor, nn
 
 from cleanplate.data.batches import Batch, BatchOptions, make_batch, open_maker
@@ -134,12 +135,5 @@ def test_loss_falls(tiny_cache: Path) -> None:
     module = UNetModule(settings).train()
     maker = open_maker(tiny_cache, Split.TRAIN, settings.scenes)
     batch = make_batch(maker, settings.batches, np.random.default_rng(3))
-    optimizer = torch.optim.Adam(module.parameters(), 3e-3)
-    losses = []
-    for _ in range(12):
-        loss = module.loss(batch)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-        losses.append(float(loss))
+    losses = losses_of(module, batch)
     assert losses[-1] < 0.7 * losses[0]
