@@ -131,7 +131,8 @@ def check(report: Report, *, fast: bool) -> None:
     report.step("ruff check", tool, "ruff", "check", ".")
     for system in PLATFORMS:
         report.step(f"mypy {system}", check_types, system)
-    selection = ["-m", "not obs and not slow"] if fast else []
+    # A process for each core; the tests of one file share what is made for them.
+    selection = ["-m", "not obs and not slow", "-n", "auto", "--dist", "loadfile"] if fast else []
     report.step("pytest", tool, "pytest", *selection)
     if fast:
         report.skip("OBS and slow tests", "--fast")

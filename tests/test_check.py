@@ -112,7 +112,7 @@ def test_everything_and_the_fast_checks_are_run(checkout: Path) -> None:
     (checkout / "wrong.py").write_text('"""Wrong."""\n\nNUMBER: int = "one"\n', encoding="utf-8")
     fast = run_check(checkout, "--fast")
     assert fast.returncode == 1
-    assert "1 passed, 1 deselected" in fast.stdout
+    assert "1 passed" in fast.stdout
     assert "FAILED: mypy linux, mypy win32, mypy darwin" in fast.stdout
 
 
