@@ -86,6 +86,31 @@ def test_matte_is_upsampled_along_the_frames_edge() -> None:
     assert alpha[:, 61:].min() > 0.99
 
 
+def test_matte_is_upsampled_along_an_edge_between_colours_of_one_brightness() -> None:
+    frame = np.full((80, 120, 3), (40, 90, 140), np.uint8)
+    frame[:, 61:] = (140, 90, 102)
+    small = frame.reshape(40, 2, 60, 2, 3).mean(axis=(1, 3)).astype(np.uint8)
+    matte = small[:, :, 0].astype(np.float32) / 100 - 0.4
+    alpha = upsample_matte(matte, small, frame)
+    assert alpha[:, :61].max() < 0.01
+    assert alpha[:, 61:].min() > 0.99
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.02, 0.0), (0.25, 0.225), (0.5, 0.5), (0.97, 1.0)])
+def test_upsampled_mattes_are_stretched_about_one_half(value: float, expected: float) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (80, 120, 3)).astype(np.uint8)
+    small = np.ascontiguousarray(frame[::2, ::2])
+    alpha = upsample_matte(np.full((40, 60), value, np.float32), small, frame)
+    np.testing.assert_allclose(alpha, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (17, 5)])
+def test_matte_of_any_size_is_upsampled(size: tuple[int, int]) -> None:
+    small, frame = np.zeros((*size, 3), np.uint8), np.zeros((40, 60, 3), np.uint8)
+    alpha = upsample_matte(np.full(size, 0.5, np.float32), small, frame)
+    np.testing.assert_allclose(alpha, 0.5, atol=1e-4)
+
+
 def test_upsampled_matte_of_a_flat_frame_stays_within_its_range() -> None:
     frame = np.random.default_rng(0).integers(90, 110, (80, 120, 3)).astype(np.uint8)
     small = np.ascontiguousarray(frame[::2, ::2])
