@@ -95,7 +95,7 @@ def upsample_matte(matte: Plane, small: Picture, frame: Picture) -> Plane:
 
     A fast guided filter (He and Sun 2015), fitted at half the matte's size, with two channels of the frame as
     its guide, after equations 14 and 15 of He, Sun and Tang 2013: blue and red. Green adds next to nothing to
-    them and costs as much again.
+    them and takes time.
 
     Args:
         matte: float32 [h, w], 0..1.
