@@ -99,6 +99,9 @@ def test_loading_is_strict(net: CleanPlateNet, tmp_path: Path) -> None:
     torch.save({"state_dict": states, "network": {"variant": "plain"}}, path)
     with pytest.raises(CheckpointError, match='put kind = "unet"'):
         load_network(path, {})
+    torch.save({"state_dict": states, "funet": {}}, path)
+    with pytest.raises(CheckpointError, match='put kind = "funet"'):
+        load_network(path, {})
 
 
 def test_unknown_kinds_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +110,7 @@ def test_unknown_kinds_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     card.write_text("area = 1\n" + "".join(f'{line} = "toy"\n' for line in lines), encoding="utf-8")
     with pytest.raises(typer.Exit):
         export(tmp_path / "last.ckpt", card)
-    assert "choose cleanplate, background-cut or unet" in capsys.readouterr().err
+    assert "choose cleanplate, background-cut, unet or funet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

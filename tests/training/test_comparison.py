@@ -1,5 +1,6 @@
 """Measuring trained modules over whole videos."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from cleanplate.training.background_cut_module import BackgroundCutModule
 from cleanplate.training.commands import compare
 from cleanplate.training.comparison import mattes, measure_module, variants
 from cleanplate.training.config import Config, ConfigError
+from cleanplate.training.funet_module import FUNetModule
 from cleanplate.training.module import MattingModule
 
 CONFIG = Config(
@@ -94,3 +96,15 @@ def test_background_cut_is_also_measured_unrefined() -> None:
     assert module.net.refine is not None
     assert not np.allclose(found["toy"], found["toy, unrefined"])
     assert np.stack(found["toy"]).shape == (3, 48, 64)
+
+
+def test_funet_is_also_measured_without_motion() -> None:
+    module = FUNetModule(replace(CONFIG, kind="funet", network={"width": 2}))
+    _, (name, still) = variants("toy", module)
+    assert name == "toy, no motion"
+    assert isinstance(still, FUNetModule)
+    video = torch.zeros(1, 2, 3, 32, 32)
+    video[:, :, :, 8:] = torch.linspace(0, 1, 32)
+    video[:, 1] = video[:, 1].roll(2, -1)
+    assert module.net.motion(video).sum() > 0
+    assert still.net.motion(video).sum() == 0

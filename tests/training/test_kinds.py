@@ -10,4 +10,4 @@ def test_what_can_be_trained_can_be_exported() -> None:
 
 
 def test_what_is_wrong_with_a_kind_names_all() -> None:
-    assert unknown_kind("x") == "kind is 'x': choose cleanplate, background-cut or unet"
+    assert unknown_kind("x") == "kind is 'x': choose cleanplate, background-cut, unet or funet"

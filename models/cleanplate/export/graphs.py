@@ -24,6 +24,7 @@ class Graphs:
         states: The recurrent ones.
         multiple: Both sides of the pictures are a multiple of it.
         faster: What is written in place of `frame`, and must compute the same.
+        halves: Whether 16 bits are enough for it.
     """
 
     frame: nn.Module
@@ -32,6 +33,7 @@ class Graphs:
     states: tuple[State, ...]
     multiple: int
     faster: nn.Module | None = None
+    halves: bool = True
 
     def frame_inputs(self) -> tuple[str, ...]:
         """Return the names of the frame graph's inputs."""

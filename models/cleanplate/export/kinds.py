@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cleanplate.export.background_cut import background_cut_graphs, load_background_cut
+from cleanplate.export.funet import funet_graphs, load_funet
 from cleanplate.export.graphs import Graphs, cleanplate_graphs
 from cleanplate.export.unet import load_unet, unet_graphs
 from cleanplate.export.writer import load_network
@@ -15,5 +16,6 @@ GRAPHS: Mapping[str, Callable[[Path, dict[str, Any]], Graphs]] = {
     "cleanplate": lambda checkpoint, network: cleanplate_graphs(load_network(checkpoint, network)),
     "background-cut": lambda checkpoint, _: background_cut_graphs(load_background_cut(checkpoint)),
     "unet": lambda checkpoint, _: unet_graphs(load_unet(checkpoint)),
+    "funet": lambda checkpoint, _: funet_graphs(load_funet(checkpoint)),
 }
 """Each takes a checkpoint and the card's `network`, and raises `CheckpointError` where they do not fit."""

@@ -69,7 +69,12 @@ def load_network(checkpoint: Path, network: dict[str, Any]) -> CleanPlateNet:
         CheckpointError: It is missing or does not fit.
     """
     stored = read_checkpoint(checkpoint)
-    for key, kind in (("widths", "background-cut"), ("network", "unet")):  # the first has both
+    kinds = (
+        ("widths", "background-cut"),
+        ("network", "unet"),
+        ("funet", "funet"),
+    )  # the first has `network`, too
+    for key, kind in kinds:
         if key in stored:
             raise CheckpointError(f'{checkpoint} is of another kind: put kind = "{kind}" into its card')
     states = stored["state_dict"]
@@ -95,8 +100,10 @@ def export_network(graphs: Graphs, folder: Path, text: CardText, *, half: bool =
             by it chooses it by name.
 
     Raises:
-        MismatchError: A graph differs by more than `TOLERANCE`, or `HALF_TOLERANCE`.
+        MismatchError: A graph differs by more than `TOLERANCE`, or `HALF_TOLERANCE`; or 16 bits are too few.
     """
+    if half and not graphs.halves:
+        raise MismatchError(f"{text.name} needs more than 16 bits: export it with --precision fp32")
     if half:
         text = replace(text, name=f"{text.name}-fp16", title=f"{text.title}, 16 bits", role=None)
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cleanplate.nets import background_cut, cleanplate, unet
+from cleanplate.nets import background_cut, cleanplate, funet, unet
 
 MULTIPLES: Mapping[str, int] = {
     "cleanplate": cleanplate.MULTIPLE,
     "background-cut": background_cut.MULTIPLE,
     "unet": unet.MULTIPLE,
+    "funet": funet.MULTIPLE,
 }
 """Of what both sides of a kind's pictures must be a multiple."""
 

@@ -21,7 +21,8 @@ from cleanplate.nets.decoder import double
 from cleanplate.nets.mobilenetv3 import MobileNetV3, batch_norm
 
 MULTIPLE = 16  # both sides of the input must be a multiple of it
-CHANNELS = (64, 128, 256, 512, 1024)  # of the U-Net (Ronneberger et al. 2015) at 1/1 to 1/16
+WIDTH = 64  # channels of the U-Net (Ronneberger et al. 2015) at full size, twice as many at each next scale
+SCALES = 5  # 1/1 to 1/16
 DECODER_CHANNELS = (72, 72, 64, 16)  # with MobileNetV3: after the residual blocks at 1/16, 1/8, 1/4, 1/2
 MEMORY_STRIDES = (8, 4, 2, 1)
 
@@ -29,21 +30,25 @@ States = tuple[Tensor, ...]
 
 
 class UNet(nn.Module):
-    """The baseline (section 3.1), with padded convolutions, so that the matte has the picture's size."""
+    """The baseline (section 3.1), with padded convolutions, so that the matte has the picture's size.
 
-    def __init__(self) -> None:
+    Paper 000 has it, too, with a fourth channel (`cleanplate.nets.funet`).
+    """
+
+    def __init__(self, channels_in: int = 3, width: int = WIDTH) -> None:
         super().__init__()
-        self.down = nn.ModuleList(_two_convolutions(a, b) for a, b in pairwise((3, *CHANNELS)))
-        upwards = list(pairwise(reversed(CHANNELS)))
+        channels = [width * 2**scale for scale in range(SCALES)]
+        self.down = nn.ModuleList(_two_convolutions(a, b) for a, b in pairwise((channels_in, *channels)))
+        upwards = list(pairwise(reversed(channels)))
         self.enlarge = nn.ModuleList(nn.ConvTranspose2d(a, b, 2, 2) for a, b in upwards)
         self.up = nn.ModuleList(_two_convolutions(a, b) for a, b in upwards)  # of twice b: the skip, too
-        self.alpha = nn.Conv2d(CHANNELS[0], 1, 1)
+        self.alpha = nn.Conv2d(width, 1, 1)
 
     def forward(self, src: Tensor, states: States = ()) -> tuple[Tensor, States]:
         """Return alpha's logit [N, 1, H, W].
 
         Args:
-            src: [N, 3, H, W], RGB, 0..1; H and W multiples of 16.
+            src: [N, channels_in, H, W]: RGB, 0..1, and what else there is; H and W multiples of 16.
             states: None; there for the sake of `UNetMobileNet`.
         """
         x, skips = src, []

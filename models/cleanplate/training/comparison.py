@@ -1,15 +1,15 @@
 """Measuring trained networks before any export: `cleanplate compare`.
 
 For comparisons that no graph of the engine can make: Background Cut with frames from the future, or without
-its refinement, and the variants of an ablation. Each network sees whole videos, at the size it was trained
-with.
+its refinement, FUNet without motion, and the variants of an ablation. Each network sees whole videos, at the
+size it was trained with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
 import torch
@@ -19,9 +19,10 @@ from cleanplate.data.batches import Batch
 from cleanplate.engine.imaging import resize_picture, resize_plane
 from cleanplate.evaluation.measure import Measured, Score, video_scores
 from cleanplate.evaluation.sets import Case
-from cleanplate.nets.cleanplate import MULTIPLE  # a multiple of Background Cut's, too
+from cleanplate.nets.cleanplate import MULTIPLE  # a multiple of the others', too
 from cleanplate.training.background_cut_module import BackgroundCutModule
 from cleanplate.training.config import Config
+from cleanplate.training.funet_module import FUNetModule
 from cleanplate.training.module import MattingModule
 
 UInt8 = NDArray[np.uint8]
@@ -29,12 +30,16 @@ Float = NDArray[np.float32]
 
 
 def variants(name: str, module: MattingModule) -> Iterator[tuple[str, MattingModule]]:
-    """Yield a module, and of Background Cut a copy without its refinement, each with its name."""
+    """Yield a module and copies: of Background Cut without its refinement, of FUNet that sees no motion."""
     yield name, module
     if isinstance(module, BackgroundCutModule) and module.net.refine is not None:
         unrefined = deepcopy(module)
         unrefined.net.refine = None
         yield f"{name}, unrefined", unrefined
+    if isinstance(module, FUNetModule):
+        still = deepcopy(module)
+        still.net.threshold = inf
+        yield f"{name}, no motion", still
 
 
 def measure_module(

@@ -37,7 +37,7 @@ class Config:
         batches: What a batch consists of.
         scenes: What scenes consist of.
         network: Arguments of the network.
-        kind: `cleanplate`, `background-cut` or `unet`.
+        kind: `cleanplate`, `background-cut`, `unet` or `funet`.
         power: Of the learning rate's fall: 1 is linear, 0.9 is paper 003's.
         warm_up: Steps of linearly growing learning rate.
         encoder_factor: The encoder learns this much slower; it starts from ImageNet.

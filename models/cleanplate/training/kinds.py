@@ -10,6 +10,7 @@ from cleanplate.nets.kinds import unknown_kind
 from cleanplate.training.background_cut_module import load_background_cut, make_background_cut
 from cleanplate.training.cleanplate_module import load_cleanplate, make_cleanplate
 from cleanplate.training.config import Config, ConfigError
+from cleanplate.training.funet_module import load_funet, make_funet
 from cleanplate.training.module import MattingModule
 from cleanplate.training.unet_module import BEST, load_unet, make_unet
 
@@ -34,6 +35,7 @@ KINDS: Mapping[str, Kind] = {
     "cleanplate": Kind(make_cleanplate, load_cleanplate),
     "background-cut": Kind(make_background_cut, load_background_cut),
     "unet": Kind(make_unet, load_unet, BEST),
+    "funet": Kind(make_funet, load_funet),
 }
 
 

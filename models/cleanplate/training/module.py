@@ -82,10 +82,14 @@ class MattingModule(pl.LightningModule, ABC):
         self._iou_sums[index], self._people[index] = 0.0, 0
         return mean
 
+    def make_optimizer(self) -> torch.optim.Optimizer:
+        """Return AdamW."""
+        return torch.optim.AdamW(self.parameter_groups(), weight_decay=1e-4)
+
     def configure_optimizers(self) -> Any:
-        """Return AdamW with a linear warm-up and a linear or "poly" fall of the learning rate."""
+        """Return the optimizer with a linear warm-up and a linear or "poly" fall of the learning rate."""
         config = self.config
-        optimizer = torch.optim.AdamW(self.parameter_groups(), weight_decay=1e-4)
+        optimizer = self.make_optimizer()
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, lambda step: learning_rate_factor(config, step)
         )
