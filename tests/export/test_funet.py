@@ -13,14 +13,24 @@ from cleanplate.engine.matting import create_engine
 from cleanplate.export.commands import Precision, export
 from cleanplate.export.funet import funet_graphs, load_funet
 from cleanplate.export.writer import CardText, export_network
+from cleanplate.nets import flow
 from cleanplate.nets.checkpoint import CheckpointError
 from cleanplate.nets.funet import FUNet
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter warns of its own age
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # the exporter warns of its own age
+    pytest.mark.usefixtures("few_iterations"),
+]
 
 SIZE = (48, 64)
 TEXT = CardText("toy", "A toy", None, "none", "none", ({"name": "nothing", "licence": "none"},), 48 * 64)
 CARDS = Path(__file__).parents[2] / "models" / "cleanplate" / "export" / "cards"
+
+
+@pytest.fixture
+def few_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flow's iterations are most of the graph, and the exporter's time."""
+    monkeypatch.setattr(flow, "ITERATIONS", 3)
 
 
 def network() -> FUNet:
