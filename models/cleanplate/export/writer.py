@@ -69,12 +69,8 @@ def load_network(checkpoint: Path, network: dict[str, Any]) -> CleanPlateNet:
         CheckpointError: It is missing or does not fit.
     """
     stored = read_checkpoint(checkpoint)
-    kinds = (
-        ("widths", "background-cut"),
-        ("network", "unet"),
-        ("funet", "funet"),
-    )  # the first has `network`, too
-    for key, kind in kinds:
+    kinds = {"widths": "background-cut", "network": "unet", "funet": "funet"}  # the first has `network`, too
+    for key, kind in kinds.items():
         if key in stored:
             raise CheckpointError(f'{checkpoint} is of another kind: put kind = "{kind}" into its card')
     states = stored["state_dict"]

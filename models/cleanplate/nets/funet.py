@@ -14,9 +14,7 @@ from cleanplate.nets.flow import grey, motion_mask
 from cleanplate.nets.unet import UNet
 
 MULTIPLE = unet.MULTIPLE  # both sides of the input must be a multiple of it
-THRESHOLD = (
-    0.4  # "works best" (section 4.1); of what unit, and at which size, is not said: here pixels of the input
-)
+THRESHOLD = 0.4  # "works best" (section 4.1); the paper does not say of what unit: here pixels of the input
 
 
 class FUNet(nn.Module):
