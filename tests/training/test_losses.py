@@ -6,8 +6,11 @@ import pytest
 import torch
 
 from cleanplate.training.losses import (
+    alpha_loss,
     dice_loss,
+    divergence_loss,
     edge_band,
+    foreground_loss,
     l2_loss,
     laplacian_loss,
     matting_loss,
@@ -96,3 +99,44 @@ def test_matting_loss_is_near_nothing_for_the_truth() -> None:
     coarse = torch.nn.functional.avg_pool2d(pha, 8)
     assert float(matting_loss(logit, (coarse - 0.5) * 60, pha, 2)) < 1e-4
     assert float(matting_loss(-logit, (0.5 - coarse) * 60, pha, 2)) > 10
+
+
+def test_alpha_loss_counts_mattes_and_their_gradients() -> None:
+    pred, true = plane([[0.0, 0.5], [0.0, 0.0]]), plane([[0.0, 0.0], [0.0, 0.0]])
+    # One of four places differs by 0.5; so do one of two gradients to the right and one of two downwards.
+    assert float(alpha_loss(pred, true)) == pytest.approx(0.125 + 0.25 + 0.25)
+    assert float(alpha_loss(pred + 0.25, pred)) == pytest.approx(0.25)
+
+
+def test_foreground_is_known_where_nothing_shines_through() -> None:
+    src = torch.full((1, 3, 1, 2), 0.5)
+    fgr = torch.tensor([0.75, 0.0])[None, None, None].expand(1, 3, 1, 2)
+    assert float(foreground_loss(fgr, src, plane([[1.0, 0.9]]))) == pytest.approx(0.25)
+    assert float(foreground_loss(fgr, src, plane([[0.0, 0.9]]))) == 0
+
+
+def columns(*ones: int) -> torch.Tensor:
+    pred = torch.zeros(1, 1, 128, 128)
+    pred[..., list(ones)] = 1
+    return pred
+
+
+@pytest.mark.parametrize(
+    ("pred", "expected"),
+    [
+        # At a quarter of 512, 6 dilations reach 3 pixels further: to column 66 from 63. Beyond three
+        # deviations, 8 pixels, of that edge the blur has no effect; at the edge D is half on both sides.
+        (columns(0, 30, 58), 0),
+        (columns(66, 67), 1 / 128),
+        (columns(75), 1 / 128),
+        (columns(100, 101), 2 / 128),
+    ],
+)
+def test_divergence_is_alpha_far_from_the_mask(pred: torch.Tensor, expected: float) -> None:
+    mask = columns(*range(64))
+    assert float(divergence_loss(pred, mask, 6)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_more_dilations_forgive_more() -> None:
+    pred, mask = columns(70), columns(*range(64))
+    assert float(divergence_loss(pred, mask, 10)) < float(divergence_loss(pred, mask, 5)) < 1 / 128

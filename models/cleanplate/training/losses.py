@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+DIVERGENCE_SIDE = 512  # pixels: of the pictures for which paper 004 gives its sizes
+DIVERGENCE_SIGMA = 10.0
 DICE_SMOOTHING = 1e-6  # pixels; so that two empty masks agree
 
 
@@ -53,6 +57,56 @@ def dice_loss(pred: Tensor, true: Tensor) -> Tensor:
     """
     both = 2 * (pred * true).sum()
     return 1 - (both + DICE_SMOOTHING) / (pred.sum() + true.sum() + DICE_SMOOTHING)
+
+
+def alpha_loss(pred: Tensor, true: Tensor) -> Tensor:
+    """Return the mean difference of mattes and of their gradients (Sengupta et al. 2020, equation 2).
+
+    Args:
+        pred: [N, 1, H, W], 0..1.
+        true: Likewise.
+    """
+    difference = pred - true
+    edges = difference.diff(dim=-1).abs().mean() + difference.diff(dim=-2).abs().mean()
+    return difference.abs().mean() + edges
+
+
+def foreground_loss(fgr: Tensor, src: Tensor, pha: Tensor) -> Tensor:
+    """Return the mean difference of colours where the frame shows the person alone, and so is the foreground.
+
+    Args:
+        fgr: [N, 3, H, W], RGB, about 0..1.
+        src: Likewise: the frames.
+        pha: [N, 1, H, W], the true alpha; where it is below 1 the foreground is not known.
+    """
+    is_known = (pha >= 1).to(src.dtype).expand_as(src)
+    return ((fgr - src).abs() * is_known).sum() / is_known.sum().clamp(min=1)
+
+
+def divergence_loss(pred: Tensor, mask: Tensor, steps: int) -> Tensor:
+    """Return the mean of alpha (1 - D), which keeps mattes near a coarse mask (paper 004, section 3.4.3).
+
+    D is the mask, dilated and then blurred. The paper's sizes, a square of 5 pixels and a deviation of 10,
+    are for pictures of 512x512; others have them in proportion to the square root of their area.
+
+    Args:
+        pred: [N, 1, H, W], 0..1.
+        mask: [N, 1, H, W], 0 or 1.
+        steps: Dilations, "5 to 10".
+    """
+    scale = math.sqrt(mask.shape[-2] * mask.shape[-1]) / DIVERGENCE_SIDE
+    dilated = _highest(mask, round(2 * steps * scale))  # each step reaches 2 pixels further
+    return (pred * (1 - _blurred(dilated, DIVERGENCE_SIGMA * scale))).mean()
+
+
+def _blurred(x: Tensor, sigma: float) -> Tensor:
+    """Return [N, 1, H, W] after a Gaussian of 3 sigma to each side; beyond the border it is repeated."""
+    radius = max(1, math.ceil(3 * sigma))
+    distances = torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device)
+    kernel = torch.exp(-distances.square() / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    rows = F.conv2d(F.pad(x, (radius, radius, 0, 0), mode="replicate"), kernel[None, None, None])
+    return F.conv2d(F.pad(rows, (0, 0, radius, radius), mode="replicate"), kernel[None, None, :, None])
 
 
 def laplacian_loss(pred: Tensor, true: Tensor, levels: int = 4) -> Tensor:
