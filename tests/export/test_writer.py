@@ -110,7 +110,7 @@ def test_unknown_kinds_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     card.write_text("area = 1\n" + "".join(f'{line} = "toy"\n' for line in lines), encoding="utf-8")
     with pytest.raises(typer.Exit):
         export(tmp_path / "last.ckpt", card)
-    assert "choose cleanplate, background-cut, unet or funet" in capsys.readouterr().err
+    assert "choose cleanplate, background-cut, unet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

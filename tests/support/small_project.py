@@ -31,7 +31,7 @@ def make_small_project(root: Path, folder: Path) -> Path:
         folder: An empty one.
     """
     project, shared = folder / "project", folder / "shared"
-    for part in ("weights", "cleanplate/export/cards"):
+    for part in ("weights", "checkpoints", "cleanplate/export/cards"):
         shutil.copytree(root / "models" / part, project / "models" / part)
     configs = project / "models/cleanplate/training/configs"
     configs.mkdir(parents=True)

@@ -96,11 +96,16 @@ def cleanplate_graphs(net: CleanPlateNet) -> Graphs:
     }
     features["bgr_2"] = ("N", *found.bgr_2.shape[1:3], "H/2", "W/2")
     features["bgr_global"] = ("N", *found.bgr_global.shape[1:])
-    states = tuple(
+    states = memory_states(net)
+    return Graphs(FrameGraph(net), samples, features, states, MULTIPLE, FrameGraph(folded(net)))
+
+
+def memory_states(net: CleanPlateNet) -> tuple[State, ...]:
+    """Return the states of our network's memories."""
+    return tuple(
         State(f"r{number}i", f"r{number}o", (1, memory.channels, f"H/{stride}", f"W/{stride}"))
         for number, memory, stride in zip((1, 2), net.memories(), (16, 8), strict=True)
     )
-    return Graphs(FrameGraph(net), samples, features, states, MULTIPLE, FrameGraph(folded(net)))
 
 
 class FrameGraph(nn.Module):

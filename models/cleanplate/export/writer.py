@@ -22,6 +22,7 @@ from cleanplate.engine.providers import load_onnxruntime
 from cleanplate.export.graphs import Graphs
 from cleanplate.nets.checkpoint import CheckpointError, read_checkpoint
 from cleanplate.nets.cleanplate import CleanPlateNet
+from cleanplate.nets.static_background import OPTIONS
 
 OPSET = 17
 TOLERANCE = 1e-4
@@ -69,7 +70,12 @@ def load_network(checkpoint: Path, network: dict[str, Any]) -> CleanPlateNet:
         CheckpointError: It is missing or does not fit.
     """
     stored = read_checkpoint(checkpoint)
-    kinds = {"widths": "background-cut", "network": "unet", "funet": "funet"}  # the first has `network`, too
+    kinds = {  # the first has `network`, too
+        "widths": "background-cut",
+        "network": "unet",
+        "funet": "funet",
+        OPTIONS: "static-background",
+    }
     for key, kind in kinds.items():
         if key in stored:
             raise CheckpointError(f'{checkpoint} is of another kind: put kind = "{kind}" into its card')

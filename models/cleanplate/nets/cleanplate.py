@@ -96,6 +96,16 @@ class CleanPlateNet(nn.Module):
         w4, w8, w16 = (window.movedim(0, 2) for window in windows)
         return SampleFeatures(w4, w8, w16, self.difference.candidates(bgr), description)
 
+    def no_samples(self, src: Tensor) -> SampleFeatures:
+        """Return the zeros that `forward` takes with `count` 0, for frames [N, 3, H, W]."""
+        height, width = src.shape[-2:]
+        w4, w8, w16 = (
+            src.new_zeros(height // stride, width // MULTIPLE, 1, *match.window())
+            for match, stride in zip(self._matchings(), (4, 8, 16), strict=True)
+        )
+        colours = src.new_zeros(1, 3, 3, height // 2, width // 2)
+        return SampleFeatures(w4, w8, w16, colours, src.new_zeros(1, self.describe.out_features))
+
     def forward(
         self,
         src: Tensor,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cleanplate.nets import background_cut, cleanplate, funet, unet
+from cleanplate.nets import background_cut, cleanplate, funet, static_background, unet
 
 MULTIPLES: Mapping[str, int] = {
     "cleanplate": cleanplate.MULTIPLE,
     "background-cut": background_cut.MULTIPLE,
     "unet": unet.MULTIPLE,
     "funet": funet.MULTIPLE,
+    "static-background": static_background.MULTIPLE,
 }
 """Of what both sides of a kind's pictures must be a multiple."""
 

@@ -61,6 +61,10 @@ class LocalMatching(nn.Module):
             dim=3,
         )
 
+    def window(self) -> tuple[int, int]:
+        """Return D and K: the candidates of a block, and the channels of a key."""
+        return (2 * self.radius + 1) * (self.block + 2 * self.radius), self.key.out_channels
+
     def forward(self, features: Tensor, candidates: Tensor, present: Tensor) -> Tensor:
         """Compare frames with their samples.
 

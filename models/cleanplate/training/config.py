@@ -37,7 +37,7 @@ class Config:
         batches: What a batch consists of.
         scenes: What scenes consist of.
         network: Arguments of the network.
-        kind: `cleanplate`, `background-cut`, `unet` or `funet`.
+        kind: One of those in `cleanplate.nets.kinds`.
         power: Of the learning rate's fall: 1 is linear, 0.9 is paper 003's.
         warm_up: Steps of linearly growing learning rate.
         encoder_factor: The encoder learns this much slower; it starts from ImageNet.
@@ -49,6 +49,7 @@ class Config:
             share of itself at each step; validation measures it.
         start_from: A checkpoint whose weights start this run, or "" for none.
         new_parts: What that checkpoint need not have yet, as `net.decoder.detail.differences.weight`.
+        divergence: Weight of the divergence loss of `static-background`.
         imagenet: Whether our network's encoder starts from ImageNet, if no checkpoint is named.
         validate_every: Steps between validations; more than `steps` for none.
         bf16_on_cpu: Compute in bf16 on a CPU, too, as on a GPU: wide convolutions gain, with AVX-512 BF16 or
@@ -71,6 +72,7 @@ class Config:
     mean_decay: float = 0.0
     start_from: str = ""
     new_parts: Sequence[str] = ()
+    divergence: float = 0.0
     imagenet: bool = True
     validate_every: int = 1000
     bf16_on_cpu: bool = False

@@ -12,6 +12,7 @@ from cleanplate.training.cleanplate_module import load_cleanplate, make_cleanpla
 from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.funet_module import load_funet, make_funet
 from cleanplate.training.module import MattingModule
+from cleanplate.training.static_background_module import load_static_background, make_static_background
 from cleanplate.training.unet_module import BEST, load_unet, make_unet
 
 
@@ -36,6 +37,7 @@ KINDS: Mapping[str, Kind] = {
     "background-cut": Kind(make_background_cut, load_background_cut),
     "unet": Kind(make_unet, load_unet, BEST),
     "funet": Kind(make_funet, load_funet),
+    "static-background": Kind(make_static_background, load_static_background),
 }
 
 
