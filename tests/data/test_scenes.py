@@ -168,6 +168,32 @@ def test_cut_out_people_have_no_dark_rims(tiny_cache: Path, monkeypatch: pytest.
         assert np.ptp(edge, axis=0).max() < 3
 
 
+def test_people_have_their_own_colours_beside_the_frame(tiny_cache: Path) -> None:
+    make = maker(tiny_cache, empty=0, **CALM)
+    inside, edge = [], []
+    for seed in range(6):
+        scene = make.composite(np.random.default_rng(seed), SIZE, 2, 0)
+        assert scene.fgr is not None
+        assert scene.fgr.shape == scene.frames.shape
+        difference = np.abs(scene.fgr.astype(int) - scene.frames).mean(-1)
+        inside.append(difference[scene.pha == 255].mean())
+        edge.append(difference[(scene.pha > 50) & (scene.pha < 150)].mean())
+    assert np.mean(inside) < 20  # noise and compression
+    assert np.mean(edge) > 1.5 * np.mean(inside)  # there the room shines through
+
+
+def test_batches_bring_own_colours_where_they_are_wanted(tiny_cache: Path) -> None:
+    make, rng = maker(tiny_cache), np.random.default_rng(0)
+    assert make_batch(make, BatchOptions((SIZE,), (1.0,), 2), rng).fgr is None
+    batch = make_batch(make, BatchOptions((SIZE,), (1.0,), 2, 3, stills=1, foreground=True), rng)
+    assert batch.fgr is not None
+    assert np.array_equal(batch.fgr, batch.src)  # nobody knows better of portraits
+    composites = make_batch(make, BatchOptions((SIZE,), (1.0,), 2, 3, stills=0, foreground=True), rng)
+    assert composites.fgr is not None
+    assert composites.fgr.shape == composites.src.shape
+    assert not np.array_equal(composites.fgr, composites.src)
+
+
 def test_posters_hang_in_frame_and_sample_alike(tiny_cache: Path) -> None:
     calm = {**CALM, "empty": 1, "aligned": 1}
     hung = maker(tiny_cache, **{**calm, "posters": 1}).composite(np.random.default_rng(2), SIZE, 1, 1)

@@ -29,12 +29,14 @@ class Batch(NamedTuple):
         pha: uint8 [N, T, 1, H, W].
         bgr: uint8 [N, S, 3, H, W], RGB, zero where a sequence has fewer samples; S >= 1.
         counts: int64 [N], samples of each sequence.
+        fgr: uint8 [N, T, 3, H, W], RGB, the people's own colours where pha is above 0; None unless wanted.
     """
 
     src: Tensor
     pha: Tensor
     bgr: Tensor
     counts: Tensor
+    fgr: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class BatchOptions:
         several: Share of batches in which a sequence has up to three samples instead of one.
         single: Share of batches that have N T single frames instead: more people and rooms at about the same
             cost.
+        foreground: Whether they have the people's own colours: for networks that estimate them.
     """
 
     sizes: tuple[tuple[int, int], ...]
@@ -61,6 +64,7 @@ class BatchOptions:
     no_sample: float = 0.25
     several: float = 0.2
     single: float = 0.0
+    foreground: bool = False
 
 
 def make_batch(maker: SceneMaker, options: BatchOptions, rng: np.random.Generator) -> Batch:
@@ -69,21 +73,24 @@ def make_batch(maker: SceneMaker, options: BatchOptions, rng: np.random.Generato
     most = 3 if rng.random() < options.several else 1
     if rng.random() < options.single:
         options = replace(options, sequences=options.sequences * options.frames, frames=1)
-    return collate([_scene(maker, options, rng, size, most) for _ in range(options.sequences)])
+    scenes = [_scene(maker, options, rng, size, most) for _ in range(options.sequences)]
+    return collate(scenes, foreground=options.foreground)
 
 
-def collate(scenes: list[Scene]) -> Batch:
-    """Join scenes of one size and length."""
+def collate(scenes: list[Scene], *, foreground: bool = False) -> Batch:
+    """Join scenes of one size and length; people's colours are the frame's where nobody knows them."""
     slots = max(1, *(len(scene.samples) for scene in scenes))
     height, width = scenes[0].frames.shape[1:3]
     bgr = np.zeros((len(scenes), slots, height, width, 3), np.uint8)
     for row, scene in zip(bgr, scenes, strict=True):
         row[: len(scene.samples)] = scene.samples
+    fgr = [scene.frames if scene.fgr is None else scene.fgr for scene in scenes] if foreground else None
     return Batch(
         _rgb_planes(np.stack([scene.frames for scene in scenes])),
         torch.from_numpy(np.stack([scene.pha for scene in scenes]))[:, :, None],
         _rgb_planes(bgr),
         torch.tensor([len(scene.samples) for scene in scenes]),
+        None if fgr is None else _rgb_planes(np.stack(fgr)),
     )
 
 

@@ -76,16 +76,21 @@ def take_picture(scene: Float, camera: Camera, rng: np.random.Generator) -> UInt
     """
     if camera.blur > 0.2:
         scene = cv2.GaussianBlur(scene, (0, 0), camera.blur).astype(np.float32, copy=False)
-    levels = np.arange(256, dtype=np.float32) / 255
-    curve = 255 * levels[:, None] ** camera.gamma * np.array(camera.gain, np.float32)
-    curve = np.where(curve > 200, 255 - 55 * np.exp((200 - curve) / 55), curve)  # highlights roll off softly
-    table = np.clip(curve, 0, 255).astype(np.uint8)
-    exposed = cv2.LUT(np.clip(scene, 0, 255).astype(np.uint8), table[None])
+    exposed = expose(scene, camera)
     noise = np.empty(scene.shape, np.int8)
     cv2.setRNGSeed(int(rng.integers(1 << 31)))
     cv2.randn(noise, np.zeros(3), np.full(3, camera.noise))
     picture = cv2.add(exposed, noise, dtype=cv2.CV_8U).astype(np.uint8, copy=False)
     return _through_jpeg(picture, camera.quality) if camera.quality else picture
+
+
+def expose(scene: Float, camera: Camera) -> UInt8:
+    """Return the colours that a camera gives to a scene, without its blur, noise and compression."""
+    levels = np.arange(256, dtype=np.float32) / 255
+    curve = 255 * levels[:, None] ** camera.gamma * np.array(camera.gain, np.float32)
+    curve = np.where(curve > 200, 255 - 55 * np.exp((200 - curve) / 55), curve)  # highlights roll off softly
+    table = np.clip(curve, 0, 255).astype(np.uint8)
+    return cv2.LUT(np.clip(scene, 0, 255).astype(np.uint8), table[None]).astype(np.uint8, copy=False)
 
 
 def _through_jpeg(picture: UInt8, quality: int) -> UInt8:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cleanplate.data.arms import with_arms
-from cleanplate.data.degrade import Camera, drifted, random_camera, take_picture, through_h264
+from cleanplate.data.degrade import Camera, drifted, expose, random_camera, take_picture, through_h264
 from cleanplate.data.geometry import Float, after, displace, similarity, smooth_field, smooth_path
 from cleanplate.data.pack import PLATE, clip_of
 from cleanplate.data.store import PictureStore
@@ -41,11 +41,14 @@ class Scene(NamedTuple):
         frames: uint8 [T, H, W, 3] BGR.
         pha: uint8 [T, H, W], the true matte.
         samples: uint8 [S, H, W, 3] BGR; S may be 0.
+        fgr: uint8 [T, H, W, 3] BGR, the people's own colours as the camera gives them, where `pha` is above
+            0; None for real pictures, of which nobody knows them.
     """
 
     frames: UInt8
     pha: UInt8
     samples: UInt8
+    fgr: UInt8 | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ class SceneMaker:
         is_hard = options.hard_shadow > 0 and rng.random() < options.hard_shadow
         shadow = _Shadow.hard(rng, size) if is_hard else _Shadow.random(rng, size)
         moment_camera = drifted(camera, rng, options.drift)
-        pictures, mattes = [], []
+        pictures, mattes, colours = [], [], []
         for person in people:
             scene = shadow.cast(room, person[..., 3]) if with_shadow else room
             alpha = person[..., 3:] / np.float32(255)
@@ -167,6 +170,7 @@ class SceneMaker:
             moment_camera = drifted(moment_camera, rng, 0.05)
             pictures.append(take_picture(scene.astype(np.float32), moment_camera, rng))
             mattes.append(person[..., 3].astype(np.uint8))
+            colours.append(expose(person[..., :3], moment_camera))
 
         plates = np.empty((samples, height, width, 3), np.uint8)
         for index in range(samples):
@@ -175,7 +179,7 @@ class SceneMaker:
             pictures = through_h264(pictures, quantiser)
             for plate in plates:
                 plate[:] = through_h264([plate], quantiser)[0]
-        return Scene(np.stack(pictures), np.stack(mattes), plates)
+        return Scene(np.stack(pictures), np.stack(mattes), plates, np.stack(colours))
 
     def _recorded(self, rng: np.random.Generator, size: tuple[int, int], frames: int, samples: int) -> Scene:
         """Return a piece of a real recording, with the plate as the background samples.
