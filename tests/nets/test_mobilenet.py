@@ -31,6 +31,17 @@ def test_strides() -> None:
     ]
 
 
+def test_kept_at_a_sixteenth_it_computes_the_same_at_every_second_place() -> None:
+    torch.manual_seed(0)
+    net, picture = MobileNetV2(0.35).eval(), torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        strided = net(picture).f32
+        net.keep_sixteenth()
+        kept = net(picture).f32
+    assert kept.shape[-2:] == (4, 6)
+    torch.testing.assert_close(kept[..., ::2, ::2], strided)
+
+
 @pytest.mark.skipif(not IMAGENET.is_file(), reason="the ImageNet weights are not beside the project")
 def test_imagenet_weights_find_their_places() -> None:
     net = MobileNetV2(0.35).eval()

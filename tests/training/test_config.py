@@ -35,6 +35,7 @@ def test_shipped_configs_are_valid(path: Path) -> None:
         ('kind = "background-cut"\n' + BATCHES.replace("64, 32", "50, 30"), "multiples of 8"),
         ('kind = "unet"\n' + BATCHES.replace("64, 32", "50, 30"), "multiples of 16"),
         ('kind = "funet"\n' + BATCHES.replace("64, 32", "50, 30"), "multiples of 16"),
+        ('kind = "context-motion"\n' + BATCHES.replace("64, 32", "50, 30"), "multiples of 16"),
         (BATCHES.replace("[1]", "[0.7]"), "together 1"),
         (BATCHES.replace("[1]", "[0.5, 0.5]"), "one for each of sizes"),
     ],

@@ -7,13 +7,17 @@ import torch
 
 from cleanplate.training.losses import (
     alpha_loss,
+    context_motion_loss,
     dice_loss,
     divergence_loss,
     edge_band,
+    end_point_error,
+    flow_loss,
     foreground_loss,
     l2_loss,
     laplacian_loss,
     matting_loss,
+    opaque_colour_loss,
     softmax_loss,
     temporal_loss,
 )
@@ -111,8 +115,8 @@ def test_alpha_loss_counts_mattes_and_their_gradients() -> None:
 def test_foreground_is_known_where_nothing_shines_through() -> None:
     src = torch.full((1, 3, 1, 2), 0.5)
     fgr = torch.tensor([0.75, 0.0])[None, None, None].expand(1, 3, 1, 2)
-    assert float(foreground_loss(fgr, src, plane([[1.0, 0.9]]))) == pytest.approx(0.25)
-    assert float(foreground_loss(fgr, src, plane([[0.0, 0.9]]))) == 0
+    assert float(opaque_colour_loss(fgr, src, plane([[1.0, 0.9]]))) == pytest.approx(0.25)
+    assert float(opaque_colour_loss(fgr, src, plane([[0.0, 0.9]]))) == 0
 
 
 def columns(*ones: int) -> torch.Tensor:
@@ -140,3 +144,31 @@ def test_divergence_is_alpha_far_from_the_mask(pred: torch.Tensor, expected: flo
 def test_more_dilations_forgive_more() -> None:
     pred, mask = columns(70), columns(*range(64))
     assert float(divergence_loss(pred, mask, 10)) < float(divergence_loss(pred, mask, 5)) < 1 / 128
+
+
+def test_colours_count_where_somebody_is() -> None:
+    pred, true = torch.full((1, 3, 1, 2), 0.9), torch.full((1, 3, 1, 2), 0.5)
+    assert float(foreground_loss(pred, true, plane([[0.0, 0.1]]))) == pytest.approx(0.4 / 2)
+
+
+def test_context_motion_loss_by_hand() -> None:
+    true = torch.full((1, 1, 16, 16), 0.5)
+    pred, colour = true + 0.25, torch.full((1, 3, 16, 16), 0.5)
+    # A constant difference lies in the fifth level of the pyramid alone, of one pixel that weighs 2^4.
+    expected = 0.25 + 16 * 0.25 / 16**2 + 0.1 * 0.2
+    assert float(context_motion_loss(pred, colour + 0.2, true, colour)) == pytest.approx(expected)
+    assert float(context_motion_loss(true, colour, true, colour)) == 0
+
+
+def test_end_point_error_is_a_distance() -> None:
+    flow = torch.zeros(1, 2, 1, 2)
+    true = torch.tensor([[3.0, 0.0], [4.0, 0.0]])[None, :, None]  # right 3, down 4; and nothing
+    assert float(end_point_error(flow, true)) == pytest.approx(5 / 2)
+
+
+def test_flow_loss_halves_with_the_scale() -> None:
+    true = torch.tensor([8.0, 0.0])[None, :, None, None].expand(1, 2, 8, 8)
+    coarse = torch.tensor([2.0, 0.0])[None, :, None, None].expand(1, 2, 2, 2)  # four pixels each: exact
+    fine = torch.tensor([3.0, 0.0])[None, :, None, None].expand(1, 2, 4, 4)  # two each: two too few
+    assert float(flow_loss([coarse, fine], true)) == pytest.approx(2)
+    assert float(flow_loss([fine[..., :2, :2], fine], true)) == pytest.approx(4 / 2 + 2)

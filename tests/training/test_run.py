@@ -186,7 +186,9 @@ def test_a_run_of_another_network_is_not_gone_on_from(tiny_cache: Path, tmp_path
         train(config, tmp_path, tiny_cache, Path("none"), resume=True, loaders=0)
 
 
-@pytest.mark.parametrize("kind", ["cleanplate", "background-cut", "unet", "funet", "static-background"])
+@pytest.mark.parametrize(
+    "kind", ["cleanplate", "background-cut", "unet", "funet", "static-background", "context-motion"]
+)
 def test_unknown_parts_of_the_network_are_named(kind: str) -> None:
     with pytest.raises(ConfigError, match=f"does not fit {kind}: .*'chanels'"):
         make_module(small_config(kind=kind, imagenet=False, network={"chanels": 3}), Path("none"))

@@ -25,6 +25,7 @@ class Graphs:
         multiple: Both sides of the pictures are a multiple of it.
         faster: What is written in place of `frame`, and must compute the same.
         halves: Whether 16 bits are enough for it.
+        foreground: Whether the frame graph gives the foreground's colours, too.
     """
 
     frame: nn.Module
@@ -34,6 +35,7 @@ class Graphs:
     multiple: int
     faster: nn.Module | None = None
     halves: bool = True
+    foreground: bool = False
 
     def frame_inputs(self) -> tuple[str, ...]:
         """Return the names of the frame graph's inputs."""
@@ -42,12 +44,15 @@ class Graphs:
 
     def frame_outputs(self) -> tuple[str, ...]:
         """Return the names of the frame graph's outputs."""
-        return ("pha", *(state.output for state in self.states))
+        fgr = ("fgr",) if self.foreground else ()
+        return ("pha", *fgr, *(state.output for state in self.states))
 
     def shapes(self) -> dict[str, Shape]:
         """Return the shape of every input and output of both graphs."""
         states = {name: state.shape for state in self.states for name in (state.input, state.output)}
         frame: dict[str, Shape] = {"src": SRC_SHAPE, "pha": PHA_SHAPE}
+        if self.foreground:
+            frame["fgr"] = SRC_SHAPE
         if self.samples is None:
             return {**frame, **states}
         return {**frame, COUNT: (1,), "bgr": BGR_SHAPE, **self.features, **states}

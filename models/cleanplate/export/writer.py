@@ -202,6 +202,7 @@ def check_graphs(graphs: Graphs, frame: Path, samples: Path, tolerance: float = 
 
 def _card(graphs: Graphs, text: CardText, frame: Path, samples: Path) -> dict[str, Any]:
     encodes = graphs.samples is not None
+    pictures = ("src", *(("bgr",) if encodes else ()), "pha", *(("fgr",) if graphs.foreground else ()))
     return {
         "schema": 1,
         "name": text.name,
@@ -211,13 +212,13 @@ def _card(graphs: Graphs, text: CardText, frame: Path, samples: Path) -> dict[st
         "encoder": {"file": f"{text.name}-samples.onnx", "sha256": _sha256(samples)} if encodes else None,
         "input": {"area": text.area, "multiple": graphs.multiple},
         "max_samples": MAX_SAMPLES if encodes else 0,
-        "ranges": {name: [0, 1] for name in ("src", "bgr", "pha") if encodes or name != "bgr"},
+        "ranges": {name: [0, 1] for name in pictures},
         "features": [{"name": name, "shape": list(shape)} for name, shape in graphs.features.items()],
         "states": [
             {"input": state.input, "output": state.output, "shape": list(state.shape)}
             for state in graphs.states
         ],
-        "foreground": False,
+        "foreground": graphs.foreground,
         "licence": text.licence,
         "training": {"command": text.command, "data": list(text.data)},
         "quality": [],  # `cleanplate evaluate --record` measures it

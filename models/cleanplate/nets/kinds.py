@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cleanplate.nets import background_cut, cleanplate, funet, static_background, unet
+from cleanplate.nets import background_cut, cleanplate, context_motion, funet, static_background, unet
 
 MULTIPLES: Mapping[str, int] = {
     "cleanplate": cleanplate.MULTIPLE,
@@ -12,6 +12,7 @@ MULTIPLES: Mapping[str, int] = {
     "unet": unet.MULTIPLE,
     "funet": funet.MULTIPLE,
     "static-background": static_background.MULTIPLE,
+    "context-motion": context_motion.MULTIPLE,
 }
 """Of what both sides of a kind's pictures must be a multiple."""
 

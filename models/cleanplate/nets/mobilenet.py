@@ -137,6 +137,17 @@ class MobileNetV2(nn.Module):
         f2, f4, f8, f16 = leaving
         return Pyramid(f2, f4, f8, f16, x)
 
+    def keep_sixteenth(self) -> None:
+        """Let what would be at 1/32 stay at 1/16, and see as far as before: dilated instead of strided.
+
+        So `Pyramid.f32` is [N, C, H / 16, W / 16]. The weights are the same (Chen et al. 2017, section 3.1).
+        """
+        for module in self.blocks[self._leaving[-1] :]:
+            convolution = cast(nn.Conv2d, cast(InvertedResidual, module).filter[0])
+            if convolution.stride == (1, 1):
+                convolution.dilation = convolution.padding = (2, 2)
+            convolution.stride = (1, 1)
+
     def freeze(self, blocks: int) -> None:
         """Stop the stem and the first blocks from learning: at 1/2 and 1/4 a step costs the most time."""
         for module in (self.stem, *self.blocks[:blocks]):

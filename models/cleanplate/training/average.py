@@ -9,7 +9,7 @@ import torch
 
 from cleanplate.nets.checkpoint import CheckpointError, read_checkpoint
 
-ABOUT_THE_NETWORK = ("network", "widths", "funet", "global_step")
+ABOUT_THE_NETWORK = ("network", "widths", "funet", "static_background", "global_step")
 
 
 def average(checkpoints: Sequence[Path], output: Path) -> None:

@@ -16,7 +16,7 @@ from cleanplate.nets.checkpoint import load_strictly, read_checkpoint
 from cleanplate.nets.cleanplate import CleanPlateNet
 from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.losses import matting_loss
-from cleanplate.training.module import MattingModule, take_weights, unit
+from cleanplate.training.module import MattingModule, read_imagenet, take_weights, unit
 
 
 class CleanPlateModule(MattingModule):
@@ -86,12 +86,8 @@ def make_cleanplate(config: Config, pretrained: Path) -> CleanPlateModule:
     if config.start_from:
         take_weights(module, Path(config.start_from), config.new_parts)
         return module
-    if not config.imagenet:
-        return module
-    if not pretrained.is_file():
-        raise ConfigError(f"{pretrained} does not exist: name the ImageNet weights with --pretrained")
-    with np.load(pretrained) as arrays:
-        module.start_encoder({name: arrays[name] for name in arrays.files})
+    if config.imagenet:
+        module.start_encoder(read_imagenet(pretrained))
     return module
 
 

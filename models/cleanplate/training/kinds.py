@@ -10,6 +10,7 @@ from cleanplate.nets.kinds import unknown_kind
 from cleanplate.training.background_cut_module import load_background_cut, make_background_cut
 from cleanplate.training.cleanplate_module import load_cleanplate, make_cleanplate
 from cleanplate.training.config import Config, ConfigError
+from cleanplate.training.context_motion_module import load_context_motion, make_context_motion
 from cleanplate.training.funet_module import load_funet, make_funet
 from cleanplate.training.module import MattingModule
 from cleanplate.training.static_background_module import load_static_background, make_static_background
@@ -38,6 +39,7 @@ KINDS: Mapping[str, Kind] = {
     "unet": Kind(make_unet, load_unet, BEST),
     "funet": Kind(make_funet, load_funet),
     "static-background": Kind(make_static_background, load_static_background),
+    "context-motion": Kind(make_context_motion, load_context_motion),
 }
 
 

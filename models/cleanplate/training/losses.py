@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -71,7 +72,7 @@ def alpha_loss(pred: Tensor, true: Tensor) -> Tensor:
     return difference.abs().mean() + edges
 
 
-def foreground_loss(fgr: Tensor, src: Tensor, pha: Tensor) -> Tensor:
+def opaque_colour_loss(fgr: Tensor, src: Tensor, pha: Tensor) -> Tensor:
     """Return the mean difference of colours where the frame shows the person alone, and so is the foreground.
 
     Args:
@@ -109,7 +110,7 @@ def _blurred(x: Tensor, sigma: float) -> Tensor:
     return F.conv2d(F.pad(rows, (0, 0, radius, radius), mode="replicate"), kernel[None, None, :, None])
 
 
-def laplacian_loss(pred: Tensor, true: Tensor, levels: int = 4) -> Tensor:
+def laplacian_loss(pred: Tensor, true: Tensor, levels: int = 4, weight: float = 2.0) -> Tensor:
     """Return the L1 difference of Laplacian pyramids, level s weighted 2^s (Lin et al. 2021, equation 2).
 
     The pyramid is built with 2x2 means instead of a 5x5 Gaussian, which is several times cheaper on a CPU.
@@ -118,15 +119,16 @@ def laplacian_loss(pred: Tensor, true: Tensor, levels: int = 4) -> Tensor:
         pred: [N, 1, H, W], 0..1; sides multiples of 2^(levels - 1).
         true: Likewise.
         levels: Of the pyramid; the last is the remaining low-pass picture.
+        weight: Of a level's mean difference, as a multiple of the next finer one's.
     """
     difference = pred - true  # the pyramid is linear
     loss = difference.new_zeros(())
     for level in range(levels - 1):
         smaller = F.avg_pool2d(difference, 2)
         band = difference - F.interpolate(smaller, scale_factor=2, mode="nearest")
-        loss = loss + 2**level * band.abs().mean()
+        loss = loss + weight**level * band.abs().mean()
         difference = smaller
-    total: Tensor = (loss + 2 ** (levels - 1) * difference.abs().mean()) / levels
+    total: Tensor = (loss + weight ** (levels - 1) * difference.abs().mean()) / levels
     return total
 
 
@@ -157,4 +159,54 @@ def matting_loss(logit: Tensor, coarse_logit: Tensor, pha: Tensor, frames: int) 
         loss = loss + 4.0 * temporal_loss(
             pred.reshape(-1, frames, *pred.shape[1:]), pha.reshape(-1, frames, *pha.shape[1:])
         )
+    return loss
+
+
+def foreground_loss(pred: Tensor, true: Tensor, pha: Tensor) -> Tensor:
+    """Return the mean absolute difference of the colours where somebody is seen (paper 002, equation 15).
+
+    Args:
+        pred: [N, 3, H, W].
+        true: Likewise, 0..1.
+        pha: The true alpha, [N, 1, H, W]; where it is 0 nothing differs, but counts in the mean.
+    """
+    return ((pha > 0) * (pred - true)).abs().mean()
+
+
+def context_motion_loss(pred_pha: Tensor, pred_fgr: Tensor, pha: Tensor, fgr: Tensor) -> Tensor:
+    """Return the loss of paper 002 (equations 13 to 16), its norms divided by the number of pixels.
+
+    A level of the pyramid weighs twice as much as the next finer one, and has a quarter of its pixels.
+
+    Args:
+        pred_pha: [N, 1, H, W], 0..1; sides multiples of 16.
+        pred_fgr: [N, 3, H, W].
+        pha: The true alpha.
+        fgr: The true colours.
+    """
+    levels = 5
+    pyramids = levels * laplacian_loss(pred_pha, pha, levels, 2 / 4)  # which is the mean of its levels
+    return (pred_pha - pha).abs().mean() + pyramids + 0.1 * foreground_loss(pred_fgr, fgr, pha)
+
+
+def end_point_error(pred: Tensor, true: Tensor) -> Tensor:
+    """Return how far flows [N, 2, H, W] point beside the true ones: the mean distance, in their pixels."""
+    error: Tensor = torch.linalg.vector_norm(pred - true, dim=1).mean()
+    return error
+
+
+def flow_loss(flows: Sequence[Tensor], true: Tensor) -> Tensor:
+    """Return the end-point errors of flows at several scales, each half as heavy as the next finer one.
+
+    Args:
+        flows: Coarse to fine, [N, 2, H / stride, W / stride] each, in pixels of that size.
+        true: [N, 2, H, W], in its pixels.
+
+    Returns:
+        In pixels of the true flow; the finest scale weighs 1.
+    """
+    loss = true.new_zeros(())
+    for flow in flows:
+        stride = true.shape[-1] // flow.shape[-1]
+        loss = loss / 2 + end_point_error(stride * flow, F.avg_pool2d(true, stride))
     return loss

@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import lightning as pl
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cleanplate.data.batches import Batch
@@ -25,9 +27,11 @@ class MattingModule(pl.LightningModule, ABC):
 
     Attributes:
         gradient_clip: The longest gradient of a step, or None for any.
+        clips: What `gradient_clip` bounds: the gradient's length (`norm`), or each number in it (`value`).
     """
 
     gradient_clip: ClassVar[float | None] = 1.0
+    clips: ClassVar[Literal["norm", "value"]] = "norm"
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -124,6 +128,18 @@ def take_weights(module: MattingModule, start: Path, new_parts: Sequence[str]) -
             f"lacks {lacking or 'nothing'}; name in new_parts what shall start untrained"
         )
     load_strictly(module, {**own, **states}, start)
+
+
+def read_imagenet(pretrained: Path) -> dict[str, NDArray[np.float32]]:
+    """Return the ImageNet weights of the encoder, by their Keras names.
+
+    Raises:
+        ConfigError: The file is missing.
+    """
+    if not pretrained.is_file():
+        raise ConfigError(f"{pretrained} does not exist: name the ImageNet weights with --pretrained")
+    with np.load(pretrained) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
 def unit(pixels: Tensor) -> Tensor:

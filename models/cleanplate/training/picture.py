@@ -76,7 +76,7 @@ def matte_strip(module: MattingModule, batch: Batch) -> NDArray[np.uint8]:
     was_training = module.training
     module.eval()
     with torch.no_grad():
-        logit, _ = module.predict(Batch(*(part.to(module.device) for part in batch)))
+        logit, _ = module.predict(Batch(*(part.to(module.device) for part in batch[:4])))
     module.train(was_training)
     alpha = torch.sigmoid(logit).mul(255).byte().cpu().numpy()[:, 0]
     frames = batch.src.flatten(0, 1).numpy().transpose(0, 2, 3, 1)[..., ::-1]

@@ -132,6 +132,7 @@ def fit(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=module.gradient_clip,
+        gradient_clip_algorithm=module.clips,
         log_every_n_steps=20,
         logger=TensorBoardLogger(folder, name="", version="curves"),
         enable_model_summary=False,

@@ -14,7 +14,7 @@ from cleanplate.data.batches import Batch
 from cleanplate.nets.checkpoint import load_strictly, read_checkpoint
 from cleanplate.nets.static_background import OPTIONS, Refined, StaticBackgroundNet
 from cleanplate.training.config import Config, ConfigError
-from cleanplate.training.losses import alpha_loss, divergence_loss, foreground_loss
+from cleanplate.training.losses import alpha_loss, divergence_loss, opaque_colour_loss
 from cleanplate.training.module import MattingModule, unit
 
 FOREGROUND_WEIGHT = 2.0  # Sengupta et al. 2020, equation 2
@@ -58,7 +58,7 @@ class StaticBackgroundModule(MattingModule):
         refined, pha = self._run(batch), unit(batch.pha).flatten(0, 1)
         pred = refined.pha_logit.float().sigmoid()
         src = unit(batch.src).flatten(0, 1)
-        loss = alpha_loss(pred, pha) + FOREGROUND_WEIGHT * foreground_loss(refined.fgr.float(), src, pha)
+        loss = alpha_loss(pred, pha) + FOREGROUND_WEIGHT * opaque_colour_loss(refined.fgr.float(), src, pha)
         if self.config.divergence:
             least, most = DIVERGENCE_STEPS
             steps = int(torch.randint(least, most + 1, ()))
