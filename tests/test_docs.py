@@ -111,7 +111,7 @@ def test_the_commands_that_make_a_network(tmp_path: Path) -> None:
     project = make_small_project(ROOT, tmp_path)
     shipped = (project / "models/weights/cleanplate-fast.onnx").read_bytes()
     run_commands(NETWORKS, project, at_least=8)
-    assert (project / "models/weights/cleanplate-fast.onnx").read_bytes() == shipped
+    assert (project / "models/weights/cleanplate-fast.onnx").read_bytes() != shipped  # trained on, if little
     assert (project / "out/worst.png").is_file()
 
 

@@ -100,12 +100,21 @@ class Updater(nn.Module):
 
 
 class Upsampler(nn.Module):
-    """A decoder: from the state at 1/16 to the frame's size, joined with the features of each scale."""
+    """A decoder: from the state at 1/16 to the frame's size, joined with the features of each scale.
+
+    The paper names no batch norms in it. Without any, the first steps push alpha to 0 everywhere, where the
+    sigmoid passes no gradient back.
+    """
 
     def __init__(self, channels_out: int, scales: int) -> None:
         super().__init__()
         self.stages = nn.ModuleList(
-            nn.Sequential(*_convolution(below + CHANNELS, CHANNELS), *_convolution(CHANNELS, CHANNELS))
+            nn.Sequential(
+                *_convolution(below + CHANNELS, CHANNELS),
+                nn.BatchNorm2d(CHANNELS),
+                *_convolution(CHANNELS, CHANNELS),
+                nn.BatchNorm2d(CHANNELS),
+            )
             for below in (HIDDEN, *[CHANNELS] * (scales - 1))
         )
         self.head = nn.Sequential(*_convolution(CHANNELS, HEAD), nn.Conv2d(HEAD, channels_out, 3, padding=1))

@@ -22,7 +22,9 @@ HELD_OUT_SEED = 30
 
 
 class ContextMotionModule(MattingModule):
-    """Trains the matting; the optical flow is frozen in the first half of the steps, batch norms in all.
+    """Trains the matting; the optical flow is frozen in the first half of the steps.
+
+    The encoder's batch norms are frozen in all of them.
 
     The learning rate is the highest one of `OneCycleLR`, `last_learning_rate` its last; `warm_up` and `power`
     are not used.
@@ -43,12 +45,12 @@ class ContextMotionModule(MattingModule):
         except TypeError as error:
             raise ConfigError(f"[network] does not fit {config.kind}: {error}") from error
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for part in self.net.modules():
+        for part in self.net.encoder.modules():
             if isinstance(part, nn.BatchNorm2d):
                 part.requires_grad_(False)
 
     def train(self, mode: bool = True) -> Self:
-        """Switch to training, but leave the batch norms alone; the encoder has all of them."""
+        """Switch to training, but leave the encoder's batch norms alone."""
         super().train(mode)
         self.net.encoder.eval()
         return self
