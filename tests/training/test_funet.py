@@ -144,5 +144,5 @@ def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="lacks funet"):
         load_module(config(), path)
     torch.save({"state_dict": {}, "funet": {"share": 1.0}}, path)
-    with pytest.raises(CheckpointError, match="no checkpoint of a FUNet"):
+    with pytest.raises(CheckpointError, match="is of another network"):
         load_module(config(), path)

@@ -125,7 +125,7 @@ def test_other_checkpoints_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="lacks network"):
         load_module(config(), path)
     torch.save({"state_dict": {}, "network": {"share": 1.0}}, path)
-    with pytest.raises(CheckpointError, match="no checkpoint of a U-Net"):
+    with pytest.raises(CheckpointError, match="is of another network"):
         load_module(config(), path)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cleanplate.engine.card import State
 from cleanplate.export.graphs import Graphs
 from cleanplate.nets.background_cut import MULTIPLE, PAST_AND_FUTURE, BackgroundCutNet
-from cleanplate.nets.checkpoint import CheckpointError, read_checkpoint
+from cleanplate.nets.checkpoint import CheckpointError, load_net, read_checkpoint
 
 NO_SAMPLE_SIZE = (96, 160)  # height, width: of the black picture for a missing sample, as in training
 
@@ -27,9 +27,7 @@ def load_background_cut(checkpoint: Path) -> BackgroundCutNet:
             f"{checkpoint} is no checkpoint of Background Cut: correct `kind` in its card, or leave it out"
         )
     options = {name: value for name, value in stored["network"].items() if name != "share"}
-    net = BackgroundCutNet(stored["widths"], **options)
-    net.load_state_dict({name.removeprefix("net."): value for name, value in stored["state_dict"].items()})
-    return net.eval()
+    return load_net(BackgroundCutNet(stored["widths"], **options), stored["state_dict"], checkpoint)
 
 
 def background_cut_graphs(net: BackgroundCutNet) -> Graphs:

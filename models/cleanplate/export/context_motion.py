@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cleanplate.engine.card import State
 from cleanplate.export.graphs import Graphs
-from cleanplate.nets.checkpoint import load_strictly, read_checkpoint
+from cleanplate.nets.checkpoint import load_net, read_checkpoint
 from cleanplate.nets.context_motion import HIDDEN, MULTIPLE, STRIDE, ContextMotionNet, States
 
 
@@ -19,10 +19,7 @@ def load_context_motion(checkpoint: Path) -> ContextMotionNet:
     Raises:
         CheckpointError: It is missing, or of another network.
     """
-    net = ContextMotionNet()
-    states = read_checkpoint(checkpoint)["state_dict"]
-    load_strictly(net, {name.removeprefix("net."): value for name, value in states.items()}, checkpoint)
-    return net.eval()
+    return load_net(ContextMotionNet(), read_checkpoint(checkpoint)["state_dict"], checkpoint)
 
 
 def context_motion_graphs(net: ContextMotionNet) -> Graphs:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cleanplate.engine.card import PHA_SHAPE, State
 from cleanplate.export.graphs import Graphs
-from cleanplate.nets.checkpoint import CheckpointError, load_strictly, read_checkpoint
+from cleanplate.nets.checkpoint import CheckpointError, load_net, read_checkpoint
 from cleanplate.nets.funet import MULTIPLE, FUNet
 
 
@@ -24,10 +24,7 @@ def load_funet(checkpoint: Path) -> FUNet:
         raise CheckpointError(
             f"{checkpoint} is no checkpoint of a FUNet: correct `kind` in its card, or leave it out"
         )
-    net = FUNet(**stored["funet"])
-    states = {name.removeprefix("net."): value for name, value in stored["state_dict"].items()}
-    load_strictly(net, states, checkpoint)
-    return net.eval()
+    return load_net(FUNet(**stored["funet"]), stored["state_dict"], checkpoint)
 
 
 def funet_graphs(net: FUNet) -> Graphs:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cleanplate.export.fold import folded
 from cleanplate.export.graphs import Graphs, memory_states
-from cleanplate.nets.checkpoint import CheckpointError, load_strictly, read_checkpoint
+from cleanplate.nets.checkpoint import CheckpointError, load_net, read_checkpoint
 from cleanplate.nets.static_background import MULTIPLE, OPTIONS, StaticBackgroundNet
 
 PLATE = "bgr_plate"
@@ -27,10 +27,7 @@ def load_static_background(checkpoint: Path) -> StaticBackgroundNet:
         raise CheckpointError(
             f"{checkpoint} is no checkpoint of static-background: correct `kind` in its card, or leave it out"
         )
-    net = StaticBackgroundNet(**stored[OPTIONS])
-    states = {name.removeprefix("net."): value for name, value in stored["state_dict"].items()}
-    load_strictly(net, states, checkpoint)
-    return net.eval()
+    return load_net(StaticBackgroundNet(**stored[OPTIONS]), stored["state_dict"], checkpoint)
 
 
 def static_background_graphs(net: StaticBackgroundNet) -> Graphs:

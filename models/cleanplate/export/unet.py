@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cleanplate.engine.card import State
 from cleanplate.export.graphs import Graphs
-from cleanplate.nets.checkpoint import CheckpointError, load_strictly, read_checkpoint
+from cleanplate.nets.checkpoint import CheckpointError, load_net, read_checkpoint
 from cleanplate.nets.unet import MEMORY_STRIDES, MULTIPLE, AnyUNet, make_unet
 
 
@@ -24,10 +24,7 @@ def load_unet(checkpoint: Path) -> AnyUNet:
         raise CheckpointError(
             f"{checkpoint} is no checkpoint of a U-Net: correct `kind` in its card, or leave it out"
         )
-    net = make_unet(**stored["network"])
-    states = {name.removeprefix("net."): value for name, value in stored["state_dict"].items()}
-    load_strictly(net, states, checkpoint)
-    return net.eval()
+    return load_net(make_unet(**stored["network"]), stored["state_dict"], checkpoint)
 
 
 def unet_graphs(net: AnyUNet) -> Graphs:

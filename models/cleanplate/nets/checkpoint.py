@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
+
+Net = TypeVar("Net", bound=nn.Module)
 
 
 class CheckpointError(Exception):
@@ -53,3 +55,18 @@ def load_strictly(module: nn.Module, states: Mapping[str, Any], path: Path) -> N
         module.load_state_dict(states)
     except (RuntimeError, TypeError) as error:
         raise CheckpointError(f"{path} is of another network: name another ({error})") from error
+
+
+def load_net(net: Net, states: Mapping[str, Any], path: Path) -> Net:
+    """Give a network the weights that a training saved of it, and return it, for evaluation.
+
+    Args:
+        net: Takes them.
+        states: As `load_strictly` has them, but each begins with `net.`.
+        path: Where they come from.
+
+    Raises:
+        CheckpointError: They are of another network.
+    """
+    load_strictly(net, {name.removeprefix("net."): value for name, value in states.items()}, path)
+    return net.eval()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,10 @@ import torch
 from torch import Tensor
 
 from cleanplate.data.batches import Batch
-from cleanplate.nets.checkpoint import CheckpointError, load_strictly, read_checkpoint
 from cleanplate.nets.funet import FUNet
 from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.losses import softmax_loss
-from cleanplate.training.module import MattingModule, take_weights, unit
+from cleanplate.training.module import MattingModule, load_with_options, take_weights, unit
 
 MOMENTUM, WEIGHT_DECAY = 0.9, 1e-8  # section 4.1
 
@@ -84,10 +82,4 @@ def load_funet(config: Config, checkpoint: Path) -> FUNetModule:
     Raises:
         CheckpointError: It is missing, damaged, or of another network.
     """
-    stored = read_checkpoint(checkpoint, ("funet", "state_dict"))
-    try:
-        module = FUNetModule(replace(config, network=stored["funet"]))
-    except ConfigError as error:
-        raise CheckpointError(f"{checkpoint} is no checkpoint of a FUNet: {error}") from error
-    load_strictly(module, stored["state_dict"], checkpoint)
-    return module
+    return load_with_options(FUNetModule, config, checkpoint, "funet")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import lightning as pl
 import numpy as np
@@ -14,10 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cleanplate.data.batches import Batch
-from cleanplate.nets.checkpoint import load_strictly, read_checkpoint
+from cleanplate.nets.checkpoint import CheckpointError, load_strictly, read_checkpoint
 from cleanplate.training.config import Config, ConfigError
 
 VALIDATION_SETS = ("sample", "posters", "without", "stills")
+
+Module = TypeVar("Module", bound="MattingModule")
 
 
 class MattingModule(pl.LightningModule, ABC):
@@ -128,6 +131,27 @@ def take_weights(module: MattingModule, start: Path, new_parts: Sequence[str]) -
             f"lacks {lacking or 'nothing'}; name in new_parts what shall start untrained"
         )
     load_strictly(module, {**own, **states}, start)
+
+
+def load_with_options(make: Callable[[Config], Module], config: Config, checkpoint: Path, key: str) -> Module:
+    """Load what a run trained, with the network's options that it kept.
+
+    Args:
+        make: Makes a module of the kind.
+        config: The run's; its `network` gives way to the options.
+        checkpoint: Of the run.
+        key: Under which the checkpoint has the options.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or of another network.
+    """
+    stored = read_checkpoint(checkpoint, (key, "state_dict"))
+    try:
+        module = make(replace(config, network=stored[key]))
+    except ConfigError as error:
+        raise CheckpointError(f"{checkpoint} is of another network: {error}") from error
+    load_strictly(module, stored["state_dict"], checkpoint)
+    return module
 
 
 def read_imagenet(pretrained: Path) -> dict[str, NDArray[np.float32]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,11 @@ import torch
 from torch import Tensor
 
 from cleanplate.data.batches import Batch
-from cleanplate.nets.checkpoint import load_strictly, read_checkpoint
+from cleanplate.nets.checkpoint import load_net, read_checkpoint
 from cleanplate.nets.static_background import OPTIONS, Refined, StaticBackgroundNet
 from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.losses import alpha_loss, divergence_loss, opaque_colour_loss
-from cleanplate.training.module import MattingModule, unit
+from cleanplate.training.module import MattingModule, load_with_options, unit
 
 FOREGROUND_WEIGHT = 2.0  # Sengupta et al. 2020, equation 2
 DIVERGENCE_STEPS = 5, 10  # at least and at most
@@ -90,7 +89,7 @@ def make_static_background(config: Config, pretrained: Path) -> StaticBackground
         raise ConfigError("start_from is missing: name a checkpoint of kind cleanplate for the coarse mask")
     start = Path(config.start_from)
     states = read_checkpoint(start)["state_dict"]
-    load_strictly(module.net.coarse, {name.removeprefix("net."): states[name] for name in states}, start)
+    load_net(module.net.coarse, states, start)
     if not pretrained.is_file():
         raise ConfigError(f"{pretrained} does not exist: name PoseNet's weights with --pretrained")
     try:
@@ -109,7 +108,4 @@ def load_static_background(config: Config, checkpoint: Path) -> StaticBackground
     Raises:
         CheckpointError: It is missing, damaged, or of another network.
     """
-    stored = read_checkpoint(checkpoint, (OPTIONS, "state_dict"))
-    module = StaticBackgroundModule(replace(config, network=stored[OPTIONS]))
-    load_strictly(module, stored["state_dict"], checkpoint)
-    return module
+    return load_with_options(StaticBackgroundModule, config, checkpoint, OPTIONS)

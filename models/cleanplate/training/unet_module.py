@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ from torch import Tensor
 
 from cleanplate.data.batches import Batch
 from cleanplate.nets import unet
-from cleanplate.nets.checkpoint import CheckpointError, load_strictly, read_checkpoint
 from cleanplate.training.config import Config, ConfigError
 from cleanplate.training.losses import dice_loss
-from cleanplate.training.module import MattingModule, take_weights, unit
+from cleanplate.training.module import MattingModule, load_with_options, take_weights, unit
 
 BEST = "best.ckpt"
 HELD_OUT_LOSS = "loss/held-out"
@@ -138,10 +136,4 @@ def load_unet(config: Config, checkpoint: Path) -> UNetModule:
     Raises:
         CheckpointError: It is missing, damaged, or of another network.
     """
-    stored = read_checkpoint(checkpoint, ("network", "state_dict"))
-    try:
-        module = UNetModule(replace(config, network=stored["network"]))
-    except ConfigError as error:
-        raise CheckpointError(f"{checkpoint} is no checkpoint of a U-Net: {error}") from error
-    load_strictly(module, stored["state_dict"], checkpoint)
-    return module
+    return load_with_options(UNetModule, config, checkpoint, "network")
