@@ -17,7 +17,10 @@ from cleanplate.nets.checkpoint import CheckpointError
 from cleanplate.nets.context_motion import ContextMotionNet
 from cleanplate.offline.cli import app
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter warns of its own age
+pytestmark = [
+    pytest.mark.slow,  # nearly every test writes a large graph
+    pytest.mark.filterwarnings("ignore"),  # the exporter warns of its own age
+]
 
 SIZE = (48, 64)
 TEXT = CardText("toy", "A toy", None, "none", "none", ({"name": "nothing", "licence": "none"},), 48 * 64)

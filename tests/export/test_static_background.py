@@ -18,7 +18,10 @@ from cleanplate.nets.checkpoint import CheckpointError
 from cleanplate.nets.static_background import OPTIONS, StaticBackgroundNet
 from cleanplate.offline.cli import app
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter warns of its own age
+pytestmark = [
+    pytest.mark.slow,  # nearly every test writes a large graph
+    pytest.mark.filterwarnings("ignore"),  # the exporter warns of its own age
+]
 
 TEXT = CardText("toy", "A toy", None, "none", "none", ({"name": "nothing", "licence": "none"},), 96 * 160)
 CARD = Path(__file__).parents[2] / "models" / "cleanplate" / "export" / "cards" / "static-background.toml"
