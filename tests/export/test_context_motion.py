@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from context_motion_network import network
 from typer.testing import CliRunner
 
 from cleanplate.engine.matting import create_engine
@@ -26,15 +27,6 @@ SIZE = (48, 64)
 TEXT = CardText("toy", "A toy", None, "none", "none", ({"name": "nothing", "licence": "none"},), 48 * 64)
 CARDS = Path(__file__).parents[2] / "models" / "cleanplate" / "export" / "cards"
 ORANGE = (1.0, 0.5, 0.0)  # red, green, blue
-
-
-def network() -> ContextMotionNet:
-    torch.manual_seed(0)
-    net = ContextMotionNet().eval()
-    with torch.no_grad():
-        net.flow.estimators[-1][-1].weight.normal_(0, 0.3)  # type: ignore[index]
-        net.flow.estimators[-1][-1].bias.copy_(torch.tensor([4.0, -2.0]))  # type: ignore[index]
-    return net
 
 
 def painted() -> ContextMotionNet:

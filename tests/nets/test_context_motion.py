@@ -4,6 +4,7 @@ from math import exp, tanh
 
 import pytest
 import torch
+from context_motion_network import network
 
 from cleanplate.nets.context_motion import (
     CHANNELS,
@@ -18,16 +19,6 @@ from cleanplate.nets.context_motion import (
 
 def sigmoid(x: float) -> float:
     return 1 / (1 + exp(-x))
-
-
-def network() -> ContextMotionNet:
-    """A network of random weights whose flow finds some motion."""
-    torch.manual_seed(0)
-    net = ContextMotionNet().eval()
-    with torch.no_grad():
-        net.flow.estimators[-1][-1].weight.normal_(0, 0.3)  # type: ignore[index]
-        net.flow.estimators[-1][-1].bias.copy_(torch.tensor([4.0, -2.0]))  # type: ignore[index]
-    return net
 
 
 def no_past(net: ContextMotionNet, height: int, width: int) -> States:
